@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { projectName } from "./stack-state.ts";
 
 /** Commands that take `--config-file` (`pulumi <command> --help` of 3.259.0). */
 const TAKES_CONFIG_FILE = new Set([
@@ -68,9 +69,6 @@ function words(args: readonly string[]): string[] {
 }
 
 function writeProject(cwd: string, folder: string): void {
-  const file = join(cwd, "Pulumi.yaml");
-  const name = existsSync(file) ? /^name:\s*(\S+)/m.exec(readFileSync(file, "utf8"))?.[1] : undefined;
-  if (!name) throw new Error(`${file} has no "name:" line; the local stack's configuration is kept under that name`);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "Pulumi.yaml"), `name: ${name}\nruntime: nodejs\n`);
+  writeFileSync(join(folder, "Pulumi.yaml"), `name: ${projectName(cwd)}\nruntime: nodejs\n`);
 }

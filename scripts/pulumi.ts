@@ -1,0 +1,54 @@
+/**
+ * `npm run pulumi -- <arguments>`: the Pulumi engine by hand, with the backend, the PULUMI_HOME and the plugins that
+ * every other verb uses. Without a backend of your own (PULUMI_BACKEND_URL or PULUMI_ACCESS_TOKEN) that is the local
+ * cloud's.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import pc from "picocolors";
+import { isLocal, pulumiEnvironment } from "../infra/engine/environment.ts";
+import { places } from "../infra/engine/places.mjs";
+import { ensureLocalStack, exitCode, startPulumi } from "../infra/engine/pulumi.ts";
+import { stackName } from "../infra/engine/stack-config.ts";
+import { findStack, needsRecovery } from "../infra/engine/stack-state.ts";
+
+/** What `infra/recover.ts` offers, as far as this verb uses it. */
+interface Recovery {
+  recoverPendingOperations(o: { stack: string; log: (line: string) => void }): Promise<unknown>;
+}
+
+/** Commands that work on a stack and would find none on a machine where nothing has run yet. */
+const WANTS_STACK = new Set(["up", "update", "preview", "pre", "config", "import", "refresh"]);
+
+const args = process.argv.slice(2);
+const at = places();
+const local = isLocal();
+const env = pulumiEnvironment();
+const stack = stackName(args) ?? env.PULUMI_STACK;
+const command = args.find((arg) => !arg.startsWith("-")) ?? "";
+const say = (line: string) => process.stderr.write(`${pc.dim(line)}\n`);
+
+if (local) {
+  const cloud = env.VERCEL_API_TOKEN === undefined ? "local cloud not running (npm run local)" : "local cloud running";
+  say(`pulumi: backend .handrail/local/state, stack ${stack}, ${cloud}`);
+} else {
+  say(`pulumi: backend ${env.PULUMI_BACKEND_URL ?? "Pulumi Cloud"}, PULUMI_HOME ${env.PULUMI_HOME}`);
+}
+
+if (local && stack === "local" && WANTS_STACK.has(command) && !findStack(at.local, at.root, stack)) {
+  await ensureLocalStack(stack);
+}
+if (/^(up|update)$/.test(command) && stack !== undefined && (!local || needsRecovery(at.local, at.root, stack))) {
+  const file = join(at.root, "infra", "recover.ts");
+  if (existsSync(file)) {
+    const { recoverPendingOperations } = (await import(file)) as Recovery;
+    await recoverPendingOperations({ stack, log: say });
+  }
+}
+
+const child = startPulumi(args, {}, "inherit");
+// At a terminal the engine gets Ctrl-C itself; what is sent to this process alone must reach it too.
+const terminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
+process.on("SIGINT", () => terminal || child.kill("SIGINT"));
+for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+process.exitCode = await exitCode(child);
