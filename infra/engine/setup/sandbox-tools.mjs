@@ -24,11 +24,19 @@ const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
  * What the local cloud's sandbox is made of: bubblewrap and the namespace tools of util-linux. Installed when we are
  * root and there is apt; otherwise the command is named.
  *
- * @param {{ env?: Record<string, string | undefined>, platform?: NodeJS.Platform, uid?: number }} [options]
+ * @param {object} [options]
+ * @param {Record<string, string | undefined>} [options.env]
+ * @param {string} [options.path] where programs are looked for.
+ * @param {NodeJS.Platform} [options.platform]
+ * @param {number} [options.uid]
  * @returns {import("./setup.mjs").Step}
  */
-export function sandboxTools({ env = process.env, platform = process.platform, uid = process.getuid?.() } = {}) {
-  const path = `${env.PATH ?? ""}:${SYSTEM_PATH}`;
+export function sandboxTools({
+  env = process.env,
+  path = `${env.PATH ?? ""}:${SYSTEM_PATH}`,
+  platform = process.platform,
+  uid = process.getuid?.(),
+} = {}) {
   const find = (/** @type {string} */ name) => onPath(name, path)[0];
   return {
     name: "sandbox",
