@@ -7,7 +7,7 @@
  */
 import { betaZodTool } from "@anthropic-ai/sdk/helpers/beta/zod";
 import type { BetaRunnableTool } from "@anthropic-ai/sdk/lib/tools/BetaRunnableTool";
-import type { z } from "zod";
+import { z } from "zod";
 import type { BrokeredFetch } from "./fetch/brokered-fetch.ts";
 
 /** Where a tool runs; the same words as in the policy's lock. */
@@ -162,7 +162,8 @@ export function defineTool<Kind extends ToolKind, Input extends z.ZodObject>(spe
         return run(input, { id: context.toolUse.id, signal: context.signal ?? undefined });
       },
     });
-  const { input_schema } = runnable(async () => "") as unknown as { input_schema: Tool["inputSchema"] };
+  // As seen by the caller: a field with a default may be left out. `betaZodTool` would describe the parsed value.
+  const inputSchema = z.toJSONSchema(spec.input, { io: "input" }) as Tool["inputSchema"];
   return {
     name,
     description,
@@ -170,7 +171,7 @@ export function defineTool<Kind extends ToolKind, Input extends z.ZodObject>(spe
     network,
     rerun,
     timeoutMs,
-    inputSchema: input_schema,
+    inputSchema,
     run: (input, context) => spec.run(spec.input.parse(input) as z.infer<Input>, context),
     runnable,
   };

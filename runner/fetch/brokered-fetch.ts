@@ -88,7 +88,7 @@ function brokering(
   deserves: BrokeredFetchOptions["deserves"],
 ): Dispatcher.DispatcherComposeInterceptor {
   return (dispatch) => (options, handler) => {
-    const origin = new URL(String(options.origin));
+    const origin = new URL(`${options.origin}`);
     // `host` too: undici derives it from the origin, and a rule pins it.
     const headers = headerPairs(options.headers).filter(([name]) => name !== TICKET_HEADER && name !== "host");
     if (ticket !== undefined && origin.protocol === "https:" && origin.port === "") {
@@ -139,8 +139,8 @@ function reason(error: unknown): string {
 function redirectTarget(response: Response, from: URL): URL | undefined {
   if (![301, 302, 303, 307, 308].includes(response.status)) return undefined;
   const location = response.headers.get("location");
-  if (location === null || !URL.canParse(location, from)) return undefined;
-  const target = new URL(location, from);
+  if (location === null || !URL.canParse(location, from.href)) return undefined;
+  const target = new URL(location, from.href);
   return target.protocol === "https:" || target.protocol === "http:" ? target : undefined;
 }
 

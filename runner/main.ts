@@ -1,0 +1,63 @@
+/** Entry of the bundle: one file, two processes, told apart by the first argument. */
+import { readlinkSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { bundledAgents } from "./agents/registry.ts";
+import { runExecutor } from "./executor/executor.ts";
+import { runSupervisor } from "./supervisor/supervisor.ts";
+import { HANDOVER_FD, WORKSPACE } from "./vm.ts";
+
+const [role, ...args] = process.argv.slice(2);
+if (role === "supervisor") await supervisor();
+else if (role === "executor") await executor(args);
+else {
+  process.stderr.write("usage: runner.mjs supervisor | executor <agent> <workspace> <supervisor's PID namespace>\n");
+  process.exitCode = 2;
+}
+
+async function supervisor(): Promise<void> {
+  const shutdown = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => shutdown.abort());
+  const exit = (code: number) => process.stdout.write("", () => process.exit(code));
+  const code = await runSupervisor({
+    handoverFd: HANDOVER_FD,
+    agents: bundledAgents,
+    installDir: dirname(fileURLToPath(import.meta.url)),
+    workspace: WORKSPACE,
+    env: process.env,
+    write: (line) => process.stdout.write(line),
+    shutdown: shutdown.signal,
+    exit,
+    now: Date.now,
+  });
+  exit(code);
+}
+
+async function executor([agentName, workspace, outerPidNamespace]: string[]): Promise<void> {
+  const agent = bundledAgents.find((bundled) => bundled.agent.name === agentName)?.agent;
+  if (agent === undefined || workspace === undefined || outerPidNamespace === undefined) {
+    throw new Error("the executor is started by the supervisor");
+  }
+  // Never where other processes of this user could be hit.
+  const ownNamespace = readlinkSync("/proc/self/ns/pid") !== outerPidNamespace;
+  await runExecutor({
+    tools: agent.tools,
+    workspace,
+    commandEnv: Object.fromEntries(
+      Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+    ),
+    ...(ownNamespace ? { sweep } : {}),
+    input: process.stdin,
+    output: process.stdout,
+  });
+  process.exit(0);
+}
+
+/** Kills everything in this PID namespace but its first process and this one. */
+function sweep(): void {
+  try {
+    process.kill(-1, "SIGKILL");
+  } catch {
+    // There was nothing to kill.
+  }
+}
