@@ -165,6 +165,13 @@ export class Conversation {
         if (call) call.awaitsConfirmation = false;
         if (param.result === "allow") return false;
         this.#close(session, param.tool_use_id, "denial");
+        const denial = { type: "text", text: param.deny_message ?? "The user denied this call." };
+        this.#emit(session, {
+          type: "agent.tool_result",
+          tool_use_id: param.tool_use_id,
+          content: [denial],
+          is_error: true,
+        });
         return true;
       }
       default: {

@@ -17,7 +17,7 @@ const TYPE_BY_STATUS: Record<number, string> = {
 export interface ErrorExtras {
   /** `error.details`; `error_code` in it is what clients branch on. */
   details?: { error_code: string } & Record<string, unknown>;
-  /** Response headers, e.g. `x-should-retry` and `retry-after`, which the SDK's retry loop obeys. */
+  /** Response headers, e.g. `retry-after`, which the SDK's retry loop obeys. */
   headers?: Record<string, string>;
   /** `error.type`, where it is not the usual one of the status. */
   type?: string;
@@ -54,8 +54,7 @@ export const badRequest = (message: string, errorCode?: string) =>
 export const notFound = (what: string, errorCode?: string) =>
   new ApiError(404, `${what} not found`, errorCode ? { details: { error_code: errorCode } } : {});
 
-/** A 409 that no retry can cure: without `x-should-retry: false` the SDK sends the request twice more. */
-export const conflict = (message: string) => new ApiError(409, message, { headers: { "x-should-retry": "false" } });
+export const conflict = (message: string) => new ApiError(409, message);
 
 /** Words one zod issue the way the API does: `events.0.content.0.text: minimum string length is 1`. */
 function wordIssue(issue: z.core.$ZodIssue): string {

@@ -1,5 +1,4 @@
 /** Faults on demand: what goes wrong with matching requests, streams and webhooks, and how often. */
-import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { MiddlewareHandler } from "hono";
 import { z } from "zod";
 import { ApiError } from "./errors.ts";
@@ -109,9 +108,12 @@ export class Faults {
   }
 }
 
+/** The adaptor sends nothing for a response with this header (its own such constant is shared, and would collect ours). */
+export const ALREADY_SENT = "x-hono-already-sent";
+
 function hangUp(c: ApiContext): Response {
   c.env.outgoing.destroy();
-  return RESPONSE_ALREADY_SENT;
+  return new Response(null, { headers: { [ALREADY_SENT]: "true" } });
 }
 
 /** Lets `count` events (not pings) of a stream through, then ends it: with an `error` frame, or without a word. */

@@ -1,4 +1,4 @@
-/** What the real API leaves undocumented or varies by organisation, made settable. `contracts` names: §2, §3, §12. */
+/** What the real API leaves undocumented, or what differs by organisation, made settable. */
 import { z } from "zod";
 
 export const knobsSchema = z.strictObject({
@@ -24,6 +24,8 @@ export const knobsSchema = z.strictObject({
   interruptedResults: z.enum(["accept", "refuse"]).default("accept"),
   /** Whether a tool result or confirmation that resumes a session queues work when no live item exists. */
   enqueueOnResult: z.boolean().default(false),
+  /** Whether a 409 says `x-should-retry: false`; without it the SDK sends the request twice more before it gives up. */
+  conflictsAreFinal: z.boolean().default(true),
   /** Whether two unarchived environments of one name are 409. */
   uniqueEnvironmentNames: z.boolean().default(true),
   /** Whether `/v1` requires `anthropic-beta: managed-agents-2026-04-01`. */

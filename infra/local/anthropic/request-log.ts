@@ -8,6 +8,7 @@ export interface LoggedRequest {
   /** Path and query exactly as they were sent, `%2e` and `//` included. */
   target: string;
   host: string;
+  /** 0 when a fault hung up instead of answering. */
   status: number;
   /** `none`: no credential was sent. `unknown`: one that this server never issued, or that has ended. */
   credential: "apiKey" | "environmentKey" | "sessionsToken" | "none" | "unknown";

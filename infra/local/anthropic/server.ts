@@ -12,7 +12,7 @@ import { Conversation } from "./conversation.ts";
 import { Environments, environmentRoutes } from "./environments.ts";
 import { ApiError, badRequest } from "./errors.ts";
 import { eventRoutes } from "./events.ts";
-import { Faults, faultMiddleware } from "./faults.ts";
+import { ALREADY_SENT, Faults, faultMiddleware } from "./faults.ts";
 import type { ApiApp, ApiEnv } from "./http.ts";
 import { type Ids, randomIds } from "./ids.ts";
 import { type Knobs, knobsSchema } from "./knobs.ts";
@@ -81,7 +81,7 @@ export async function startAnthropic(o: AnthropicOptions): Promise<AnthropicServ
   });
 
   const app: ApiApp = new Hono<ApiEnv>();
-  instrument(app, { auth, clock, ids, log, requests });
+  instrument(app, { auth, clock, ids, knobs, log, requests });
   consoleRoutes(app, {
     agents,
     auth,
@@ -129,8 +129,9 @@ export async function startAnthropic(o: AnthropicOptions): Promise<AnthropicServ
 /** Request ids, the request log, credentials, and errors as the API words them: around every route. */
 function instrument(
   app: ApiApp,
-  { auth, clock, ids, log, requests }: { auth: Credentials; clock: Clock; ids: Ids; log: Log; requests: RequestLog },
+  o: { auth: Credentials; clock: Clock; ids: Ids; knobs: Knobs; log: Log; requests: RequestLog },
 ): void {
+  const { auth, clock, ids, knobs, log, requests } = o;
   app.use(async (c, next) => {
     const requestId = ids.next("req");
     const principal = auth.identify({
@@ -148,7 +149,7 @@ function instrument(
       method: c.req.method,
       target: incoming.url ?? "",
       host: c.req.header("host") ?? "",
-      status: c.res.status,
+      status: c.res.headers.has(ALREADY_SENT) ? 0 : c.res.status,
       ...describePrincipal(principal),
       headers: Object.keys(incoming.headers),
       tls: "encrypted" in incoming.socket,
@@ -163,8 +164,12 @@ function instrument(
       failure = new ApiError(500, "Internal server error");
     }
     const { status, extras } = failure as ApiError;
-    const body = JSON.stringify((failure as ApiError).toBody(requestId));
-    return new Response(body, { status, headers: { "content-type": "application/json", ...extras.headers } });
+    const headers = {
+      "content-type": "application/json",
+      ...(status === 409 && knobs.conflictsAreFinal && { "x-should-retry": "false" }),
+      ...extras.headers,
+    };
+    return new Response(JSON.stringify((failure as ApiError).toBody(requestId)), { status, headers });
   });
 }
 

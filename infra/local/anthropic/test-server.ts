@@ -8,7 +8,8 @@ import { type AnthropicOptions, startAnthropic } from "./server.ts";
 
 export const API_KEY = "sk-ant-api03-local-test";
 
-export type ConsoleAnswer = { status: number; body: any };
+// biome-ignore lint/suspicious/noExplicitAny: JSON as it came over the wire, of whatever shape the test then states.
+export type Wire = any;
 
 export async function startTestServer(o: Partial<AnthropicOptions> & { knobs?: Partial<Knobs> } = {}) {
   const server = await startAnthropic({ apiKey: API_KEY, origins: new OriginRegistry(), ...o });
@@ -19,7 +20,7 @@ export async function startTestServer(o: Partial<AnthropicOptions> & { knobs?: P
     method: string,
     path: string,
     { body, token, headers }: { body?: unknown; token?: string; headers?: Record<string, string> } = {},
-  ): Promise<ConsoleAnswer> => {
+  ): Promise<{ status: number; body: Wire }> => {
     const response = await fetch(server.url + path, {
       method,
       headers: { ...(token && { authorization: `Bearer ${token}` }), ...headers },
@@ -54,13 +55,13 @@ export async function startTestServer(o: Partial<AnthropicOptions> & { knobs?: P
     });
 
   const history = async (sessionId: string) => {
-    const events: any[] = [];
+    const events: Wire[] = [];
     for await (const event of client.beta.sessions.events.list(sessionId)) events.push(event);
     return events;
   };
 
   /** Waits until the session is idle for that reason. @returns the idle event */
-  const idle = async (sessionId: string, reason: string): Promise<any> => {
+  const idle = async (sessionId: string, reason: string): Promise<Wire> => {
     for (;;) {
       const last = (await history(sessionId)).findLast((event) => event.type.startsWith("session.status_"));
       if (last?.type === "session.status_idle" && last.stop_reason.type === reason) return last;

@@ -25,11 +25,14 @@ export interface WorkItem extends Positioned {
   latestHeartbeat: string | null;
   /** The end of the lease, while starting, active or stopping. */
   leaseUntil: number | null;
-  ttlSeconds: number;
+  /** What a heartbeat asked for, or null for the server's own lease. */
+  desiredTtlSeconds: number | null;
   stopRequestedAt: number | null;
   stoppedAt: number | null;
   /** A newer item carries the same id now. */
   replaced: boolean;
+  /** The session has something to run, but this item was stopping: its stop queues the next one. */
+  wantedAgain: boolean;
 }
 
 const time = (ms: number | null) => (ms === null ? null : rfc3339(ms));

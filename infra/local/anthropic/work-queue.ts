@@ -41,7 +41,9 @@ export class WorkQueue {
   enqueueSession(environmentId: string, sessionId: string): void {
     this.#lapse();
     for (const item of this.#items.values()) {
-      if (item.data.type === "session" && item.data.id === sessionId && item.state !== "stopped") return;
+      if (item.data.type !== "session" || item.data.id !== sessionId || item.state === "stopped") continue;
+      item.wantedAgain = item.state === "stopping";
+      return;
     }
     const id = this.#knobs.workIds === "session" ? sessionId : this.#ids.next("work");
     this.#add(id, environmentId, { type: "session", id: sessionId });
@@ -73,10 +75,11 @@ export class WorkQueue {
       startedAt: null,
       latestHeartbeat: null,
       leaseUntil: null,
-      ttlSeconds: this.#knobs.leaseTtlSeconds,
+      desiredTtlSeconds: null,
       stopRequestedAt: null,
       stoppedAt: null,
       replaced: false,
+      wantedAgain: false,
     };
     this.#items.set(id, item);
     this.#arrivals.emit(environmentId);
@@ -114,8 +117,7 @@ export class WorkQueue {
     const item = this.#queued(environmentId).find(({ polledAt }) => polledAt === null || polledAt <= reclaimBefore);
     if (!item) return null;
     if (item.data.type === "session" && !this.#sessionExists(item.data.id)) {
-      item.state = "stopped";
-      item.stoppedAt = now;
+      this.#end(item);
       throw new ApiError(404, `EnvironmentInstance not found for session ${item.data.id}`);
     }
     item.polledAt = now;
@@ -159,11 +161,16 @@ export class WorkQueue {
     }
     const now = this.#clock.now();
     if (desiredTtlSeconds !== undefined) {
-      item.ttlSeconds = Math.min(Math.max(desiredTtlSeconds, TTL_BOUNDS[0]), TTL_BOUNDS[1]);
+      item.desiredTtlSeconds = Math.min(Math.max(desiredTtlSeconds, TTL_BOUNDS[0]), TTL_BOUNDS[1]);
     }
     item.latestHeartbeat = this.#heartbeatStamp(now);
-    item.leaseUntil = now + item.ttlSeconds * 1000;
+    item.leaseUntil = now + this.ttlSeconds(item) * 1000;
     return item;
+  }
+
+  /** Length of the item's lease. */
+  ttlSeconds(item: WorkItem): number {
+    return item.desiredTtlSeconds ?? this.#knobs.leaseTtlSeconds;
   }
 
   /** Microseconds that no two heartbeats share, so that an echo which was parsed and printed again does not match. */
@@ -183,7 +190,7 @@ export class WorkQueue {
           error_code: "heartbeat_precondition_failed",
           current_state: {
             state: item.state,
-            ttl_seconds: item.ttlSeconds,
+            ttl_seconds: this.ttlSeconds(item),
             last_heartbeat: item.latestHeartbeat,
             lease_extended: false,
           },
@@ -203,13 +210,18 @@ export class WorkQueue {
     const now = this.#clock.now();
     item.stopRequestedAt ??= now;
     if (force || item.state === "queued") {
-      item.state = "stopped";
-      item.stoppedAt = now;
-      item.leaseUntil = null;
+      this.#end(item);
     } else {
       item.state = "stopping";
     }
     return item;
+  }
+
+  #end(item: WorkItem): void {
+    item.state = "stopped";
+    item.stoppedAt = this.#clock.now();
+    item.leaseUntil = null;
+    if (item.wantedAgain) this.enqueueSession(item.environmentId, item.data.id);
   }
 
   /** @throws ApiError 404 */
@@ -265,8 +277,7 @@ export class WorkQueue {
       if (item.leaseUntil === null || item.leaseUntil > now) continue;
       item.leaseUntil = null;
       if (item.state === "stopping") {
-        item.state = "stopped";
-        item.stoppedAt = now;
+        this.#end(item);
         continue;
       }
       item.state = "queued";

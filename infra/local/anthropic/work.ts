@@ -113,7 +113,7 @@ export function workRoutes(app: ApiApp, deps: WorkRoutesDeps): void {
       last_heartbeat: item.latestHeartbeat ?? "",
       lease_extended: item.state !== "stopped",
       state: item.state,
-      ttl_seconds: item.ttlSeconds,
+      ttl_seconds: queue.ttlSeconds(item),
     });
   });
 
