@@ -95,6 +95,14 @@ describe("a program that hangs", () => {
     expect(code).not.toBe(0);
   });
 
+  it("ends when the engine and the language host are killed together", async () => {
+    const { engine, ended, program, host } = await hang();
+    engine.kill("SIGKILL");
+    process.kill(host, "SIGKILL");
+    await ended;
+    await gone(program);
+  });
+
   it("ends when the engine is asked to stop", async () => {
     const { engine, ended, program, host } = await hang();
     engine.kill("SIGINT");
