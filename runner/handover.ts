@@ -6,6 +6,7 @@
  */
 import { closeSync, readFileSync } from "node:fs";
 import { z } from "zod";
+import { TICKET } from "../policies/engine/ticket.ts";
 import { HANDOVER_MAX_BYTES } from "./vm.ts";
 
 const id = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, "must be an id: letters, digits, _ and -");
@@ -27,7 +28,7 @@ export const handoverSchema = z.strictObject({
   /** Values bound at spawn, by the lock's variable names (`session`, `work`, `environment`, `customer`, …). */
   variables: z.record(z.string(), z.string().regex(/^[A-Za-z0-9_-]+$/, "may hold letters, digits, _ and - only")),
   /** Ticket by principal: 128 bits as 32 lower-case hex digits. */
-  tickets: z.record(z.string(), z.string().regex(/^[0-9a-f]{32}$/, "must be 32 lower-case hex digits")),
+  tickets: z.record(z.string(), z.string().regex(TICKET, "must be 32 lower-case hex digits")),
   policyDigest: digest,
   runnerDigest: digest,
 });

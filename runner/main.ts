@@ -8,14 +8,16 @@ import { runSupervisor } from "./supervisor/supervisor.ts";
 import { HANDOVER_FD, WORKSPACE } from "./vm.ts";
 
 const [role, ...args] = process.argv.slice(2);
-if (role === "supervisor") await supervisor();
+if (role === "supervisor") await supervisor(args);
 else if (role === "executor") await executor(args);
 else {
-  process.stderr.write("usage: runner.mjs supervisor | executor <agent> <workspace> <supervisor's PID namespace>\n");
+  process.stderr.write(
+    "usage: runner.mjs supervisor [workspace] | executor <agent> <workspace> <supervisor's PID namespace>\n",
+  );
   process.exitCode = 2;
 }
 
-async function supervisor(): Promise<void> {
+async function supervisor([workspace = WORKSPACE]: string[]): Promise<void> {
   const shutdown = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => shutdown.abort());
   const exit = (code: number) => process.stdout.write("", () => process.exit(code));
@@ -23,7 +25,7 @@ async function supervisor(): Promise<void> {
     handoverFd: HANDOVER_FD,
     agents: bundledAgents,
     installDir: dirname(fileURLToPath(import.meta.url)),
-    workspace: WORKSPACE,
+    workspace,
     env: process.env,
     write: (line) => process.stdout.write(line),
     shutdown: shutdown.signal,

@@ -7,10 +7,8 @@
  * decision a hop, because `fetch` itself drops `authorization` across origins but knows nothing of the ticket.
  */
 import { Agent, type Dispatcher, fetch as undiciFetch } from "undici";
+import { TICKET_HEADER } from "../../policies/engine/ticket.ts";
 import { redirectedRequest } from "./redirect.ts";
-
-/** Header that carries the ticket, as the firewall's rules match it (`TICKET_HEADER` of policies/engine/ticket.ts). */
-export const TICKET_HEADER = "x-handrail-principal";
 
 /** What a request may carry. Bodies are whole, so that they can be sent again where a redirect asks for it. */
 export interface BrokeredInit {

@@ -23,8 +23,8 @@ const EXIT_MS = 2000;
 export function planDeadline(now: number, deadlineMs: number): DeadlinePlan {
   const left = Math.max(0, deadlineMs - now);
   return {
-    drainAt: deadlineMs - Math.min(DRAIN_MS, left / 2),
-    abortAt: deadlineMs - Math.min(ABORT_MS, left / 4),
-    exitAt: deadlineMs - Math.min(EXIT_MS, left / 20),
+    drainAt: deadlineMs - Math.min(DRAIN_MS, Math.floor(left / 2)),
+    abortAt: deadlineMs - Math.min(ABORT_MS, Math.floor(left / 4)),
+    exitAt: deadlineMs - Math.min(EXIT_MS, Math.floor(left / 20)),
   };
 }
