@@ -74,12 +74,19 @@ describe("the local cloud's environment", () => {
   });
 });
 
+it("a local cloud that is named stays local for somebody who is logged in to a real backend", () => {
+  const env = environment({
+    ambient: { ...person, PULUMI_ACCESS_TOKEN: "real", PULUMI_BACKEND_URL: "https://real.example" },
+  });
+  expect(env).not.toHaveProperty("PULUMI_ACCESS_TOKEN");
+  expect(env.PULUMI_BACKEND_URL).toBe(`file://${localDir}/state`);
+});
+
 describe("the environment of a real backend", () => {
   const real = (more: NodeJS.ProcessEnv = {}) =>
-    environment({ ambient: { ...person, PULUMI_ACCESS_TOKEN: "pul-1", ...more } });
+    pulumiEnvironment({ ambient: { ...person, PULUMI_ACCESS_TOKEN: "pul-1", ...more } });
 
   it("is the person's own, without npm's", () => {
-    writeFileSync(join(localDir, "cloud.json"), JSON.stringify(cloud));
     const env = real();
     expect(env).toMatchObject({ VERCEL_API_TOKEN: "real", AWS_PROFILE: "real", PULUMI_CONFIG_PASSPHRASE: "real" });
     expect(env).not.toHaveProperty("npm_lifecycle_event");

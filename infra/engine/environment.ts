@@ -12,7 +12,10 @@ export interface EnvironmentOptions {
   env?: NodeJS.ProcessEnv;
   /** Stack of commands that name none. In local mode it is `local` when nothing says otherwise. */
   stack?: string;
-  /** State of the local cloud, when it is not the one in `.handrail/local`. Plugins are shared. */
+  /**
+   * State of a local cloud. Given, the result is a local environment whatever backend the caller's names; by default
+   * it is `.handrail/local` when the caller's names none. Plugins are shared by all.
+   */
   localDir?: string;
 }
 
@@ -36,11 +39,11 @@ const NEVER_INHERITED = /^(npm_.*|INIT_CWD|NODE_OPTIONS|NODE_PATH|VITEST.*|NODE_
 /** The secret of local stacks guards nothing but local values; it only has to differ from what anyone else can guess. */
 const PASSPHRASE_BYTES = 24;
 
-/**
- * Whether the engine works on the local cloud's state: nobody named a backend of their own.
- */
-export function isLocal(env: NodeJS.ProcessEnv = process.env): boolean {
-  return !env.PULUMI_BACKEND_URL && !env.PULUMI_ACCESS_TOKEN;
+/** Whether the engine works on a local cloud's state: it is told to, or nobody names a backend of their own. */
+export function isLocal({ ambient = process.env, env, localDir }: EnvironmentOptions = {}): boolean {
+  if (localDir !== undefined) return true;
+  const { PULUMI_BACKEND_URL: backend, PULUMI_ACCESS_TOKEN: token } = { ...ambient, ...env };
+  return !backend && !token;
 }
 
 /**
@@ -56,7 +59,7 @@ export function isLocal(env: NodeJS.ProcessEnv = process.env): boolean {
 export function pulumiEnvironment(options: EnvironmentOptions = {}): Record<string, string> {
   const ambient = options.ambient ?? process.env;
   const at = places();
-  const local = isLocal({ ...ambient, ...options.env });
+  const local = isLocal(options);
   const result: NodeJS.ProcessEnv = {
     ...Object.fromEntries(
       Object.entries(ambient).filter(([name]) => !NEVER_INHERITED.test(name) && (!local || LOCAL_INHERITED.test(name))),

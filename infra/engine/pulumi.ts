@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { isLocal, pulumiEnvironment } from "./environment.ts";
 import { places } from "./places.mjs";
 import { withLocalStackConfig } from "./stack-config.ts";
+import { findStack } from "./stack-state.ts";
 
 export { pulumiEnvironment } from "./environment.ts";
 
@@ -15,8 +16,16 @@ export interface PulumiOptions {
   cwd?: string;
   /** Stack of commands that name none with `--stack`; `local` in local mode. */
   stack?: string;
-  /** State of the local cloud, when it is not the one in `.handrail/local`; its `cloud.json`, if any, is honoured. */
+  /**
+   * State of a local cloud, whose `cloud.json` is honoured while it runs. Given, the run is a local one even for a
+   * caller who is logged in to a real backend; by default it is `.handrail/local` for one who is not.
+   */
   localDir?: string;
+  /**
+   * Written to the engine's standard input: `config set --secret <key>` reads its value there, where a command line
+   * would show it to every user of the machine.
+   */
+  input?: string;
   /** Called with each line as it comes, without its end. */
   onLine?: (line: string, stream: "stdout" | "stderr") => void;
   /** Ends the engine as Ctrl-C does: it finishes the operations under way and saves its state. */
@@ -46,6 +55,9 @@ export async function runPulumi(args: readonly string[], options: PulumiOptions 
     ...options,
     env: { NO_COLOR: "1", FORCE_COLOR: undefined, ...options.env },
   });
+  // An engine that ends without reading it says why itself.
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.input ?? "");
   const output = { stdout: "", stderr: "" };
   const read = async (stream: "stdout" | "stderr") => {
     const source = child[stream];
@@ -105,12 +117,12 @@ export function startPulumi(
   const env = pulumiEnvironment(options);
   const cwd = options.cwd ?? at.root;
   const stack = env.PULUMI_STACK ?? "local";
-  const local = isLocal({ ...process.env, ...options.env });
+  const local = isLocal(options);
   const localDir = options.localDir ?? at.local;
   return spawn(at.engine, local ? withLocalStackConfig(args, { stack, localDir, cwd }) : [...args], {
     cwd,
     env,
-    stdio: stdio === "inherit" ? "inherit" : ["ignore", "pipe", "pipe"],
+    stdio,
   });
 }
 
@@ -120,11 +132,11 @@ export function startPulumi(
  * @throws when the engine refuses.
  */
 export async function ensureLocalStack(stack = "local", options: Omit<PulumiOptions, "stack"> = {}): Promise<void> {
-  const { code, stderr } = await runPulumi(["stack", "init", stack, "--no-select"], options);
+  const { localDir = places().local, cwd = places().root } = options;
+  if (findStack(localDir, cwd, stack)) return;
+  const { code, stderr } = await runPulumi(["stack", "init", stack, "--no-select"], { ...options, localDir, cwd });
   if (code !== 0 && !stderr.includes("already exists")) {
-    throw new Error(
-      `The stack ${stack} of the project in ${options.cwd ?? places().root} cannot be made: ${stderr.trim()}`,
-    );
+    throw new Error(`The stack ${stack} of the project in ${cwd} cannot be made: ${stderr.trim()}`);
   }
 }
 

@@ -23,7 +23,7 @@ const setMode = async (mode: string) => expect((await pulumi("config", "set", "m
 
 describe("a program", () => {
   it("is brought up, with its secrets kept, on the lockfile's Node; again it changes nothing", async () => {
-    await pulumi("config", "set", "--secret", "token", "very-secret-value");
+    await runPulumi(["config", "set", "--secret", "token"], { ...options, input: "very-secret-value" });
     const up = await pulumi("up", "--yes", "--skip-preview");
     expect(up.code, up.stdout).toBe(0);
     expect(up.stdout).toContain("the program says hello");
