@@ -24,7 +24,7 @@ export interface OriginTable {
 const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
 const emptyBody = z.strictObject({});
-const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" });
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL", abort: true });
 const webhookBody = z.strictObject({
   url: httpUrl.refine(
     (text) => {

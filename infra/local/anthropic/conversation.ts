@@ -56,13 +56,16 @@ export class Conversation {
     this.#check(session, params);
     const received: SessionEvent[] = [];
     let resumed = false;
+    let late = false;
     for (const param of params) {
       const onReceipt = PROCESSED_ON_RECEIPT.has(param.type);
       const id = this.#deps.ids.next("sevt");
       const event: SessionEvent = { id, ...param, processed_at: onReceipt ? this.#now() : null };
       received.push(event);
       if (!onReceipt) session.log.queue(event);
-      resumed = this.#take(session, param, event) || resumed;
+      const answer = this.#take(session, param, event);
+      resumed ||= answer === "awaited";
+      late ||= answer === "late";
     }
     session.updatedAt = this.#deps.clock.now();
     if (session.pending.size > 0) {
@@ -75,6 +78,9 @@ export class Conversation {
       if (this.#deps.knobs.enqueueOnResult) this.#deps.enqueue(session);
       this.#run(session);
       this.#think(session, false);
+    } else if (late && session.status === "idle") {
+      // A worker that retried an interrupted call waits for a sign that the turn is over.
+      this.#idle(session, { type: "end_turn" });
     }
     return received;
   }
@@ -143,27 +149,27 @@ export class Conversation {
     });
   }
 
-  /** Applies one checked event. @returns whether it answered a call that the session was waiting for. */
-  #take(session: Session, param: EventParams, event: SessionEvent): boolean {
+  /** Applies one checked event. @returns what its answer was, if it was one: to an open call, or to an interrupted one. */
+  #take(session: Session, param: EventParams, event: SessionEvent): "awaited" | "late" | undefined {
     switch (param.type) {
       case "user.message":
         session.inbox.push(event);
-        return false;
+        return;
       case "user.define_outcome":
         session.log.append(event);
         session.inbox.push(event);
-        return false;
+        return;
       case "system.message":
         session.log.append({ ...event, processed_at: this.#now() });
-        return false;
+        return;
       case "user.interrupt":
         this.#interrupt(session, event);
-        return false;
+        return;
       case "user.tool_confirmation": {
         session.log.append({ ...event, processed_at: this.#now() });
         const call = session.pending.get(param.tool_use_id);
         if (call) call.awaitsConfirmation = false;
-        if (param.result === "allow") return false;
+        if (param.result === "allow") return;
         this.#close(session, param.tool_use_id, "denial");
         const denial = { type: "text", text: param.deny_message ?? "The user denied this call." };
         this.#emit(session, {
@@ -172,14 +178,14 @@ export class Conversation {
           content: [denial],
           is_error: true,
         });
-        return true;
+        return "awaited";
       }
       default: {
         const id = answeredId(param) as string;
         const waited = session.pending.has(id);
         session.log.append(event);
         this.#close(session, id, "result");
-        return waited;
+        return waited ? "awaited" : "late";
       }
     }
   }
@@ -221,19 +227,17 @@ export class Conversation {
   /** Lets the brain play turns until it waits for results or has nothing more to do. */
   #think(session: Session, newMessage: boolean): void {
     const { generation } = session;
+    if (newMessage) this.#readInbox(session);
     void (async () => {
-      let fresh = newMessage;
       for (;;) {
         // Also with a pause of 0: the request that caused this is answered before the session moves on.
         await sleep(this.#deps.knobs.thinkMs);
         if (session.generation !== generation) return;
-        if (fresh) this.#readInbox(session);
-        fresh = false;
         const turn = session.playback && this.#deps.brain.next(session.playback, session.lastMessage);
         if (turn) {
           if (this.#play(session, turn)) return;
         } else if (session.inbox.length > 0) {
-          fresh = true;
+          this.#readInbox(session);
         } else {
           this.#idle(session, { type: "end_turn" });
           return;

@@ -20,7 +20,7 @@ export const knobsSchema = z.strictObject({
   workerEvents: z.enum(["any", "results"]).default("any"),
   /** Whether a heartbeat on a claimed item that nobody acknowledged is 412 or starts the lease. */
   heartbeatBeforeAck: z.enum(["refuse", "accept"]).default("refuse"),
-  /** Whether a result for a call that an interrupt ended is recorded (without effect) or 400. */
+  /** Whether a result for a call that an interrupt ended is recorded, without resuming the turn, or 400. */
   interruptedResults: z.enum(["accept", "refuse"]).default("accept"),
   /** Whether a tool result or confirmation that resumes a session queues work when no live item exists. */
   enqueueOnResult: z.boolean().default(false),

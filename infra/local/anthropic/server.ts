@@ -143,6 +143,7 @@ function instrument(
     await next();
     c.res.headers.set("request-id", requestId);
     c.res.headers.set("anthropic-workspace-id", "wrkspc_01Local");
+    if (c.req.path.startsWith("/console/")) return;
     const { incoming } = c.env;
     requests.add({
       at: rfc3339(clock.now()),
