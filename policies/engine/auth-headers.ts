@@ -1,0 +1,24 @@
+/** Headers by which a guest could bring an identity of its own. A rule refuses those that it does not overwrite. */
+export const AUTH_HEADERS = ["authorization", "cookie", "proxy-authorization", "x-api-key"] as const;
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const NEVER_SET = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "x-handrail-principal",
+]);
+
+/** Why a header name cannot carry a credential; null when it can. */
+export function credentialHeaderProblem(name: string): string | null {
+  if (!TOKEN.test(name)) return `${JSON.stringify(name)} is not a header name`;
+  if (NEVER_SET.has(name.toLowerCase())) return `${name} belongs to the connection or to handrail itself`;
+  return null;
+}
