@@ -1,0 +1,95 @@
+/**
+ * Builds the functions to Vercel's Build Output API v3 (contracts/vercel-functions.md §4.4).
+ *
+ * The same sources and the same lockfile give the same bytes on every machine: a release pins the digest.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { MAX_DURATION_MS } from "./limits.ts";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+/** Where {@link buildFunctions} writes unless it is told otherwise; ignored by git. */
+export const DEFAULT_OUT_DIR = join(here, "dist");
+
+const ROUTES = ["drain", "health", "webhook"] as const;
+
+/**
+ * How often the queue is drained without an event. Once a minute needs the Pro plan; on Hobby, where a deployment with
+ * more than one run a day fails, pass e.g. `"0 5 * * *"` (contracts/vercel-functions.md §4.6).
+ */
+export const DEFAULT_CRON_SCHEDULE = "* * * * *";
+
+/** Options of {@link buildFunctions}. */
+export interface BuildOptions {
+  readonly cronSchedule?: string;
+}
+
+/**
+ * Writes `<outDir>/.vercel/output`, which is removed first.
+ *
+ * @returns `sha256:<hex>` over the paths and contents of all files
+ * @throws BuildFailure of esbuild, with the file and line, when a source does not compile
+ */
+export async function buildFunctions(
+  outDir: string = DEFAULT_OUT_DIR,
+  { cronSchedule = DEFAULT_CRON_SCHEDULE }: BuildOptions = {},
+): Promise<{ digest: string }> {
+  const files = new Map<string, string | Uint8Array>();
+  files.set("config.json", json({ version: 3, crons: [{ path: "/api/drain", schedule: cronSchedule }] }));
+  for (const [index, contents] of (await Promise.all(ROUTES.map(bundle))).entries()) {
+    const folder = `functions/api/${ROUTES[index]}.func`;
+    files.set(`${folder}/.vc-config.json`, json(FUNCTION_CONFIG));
+    files.set(`${folder}/index.mjs`, contents);
+  }
+
+  const output = join(outDir, ".vercel", "output");
+  await rm(output, { recursive: true, force: true });
+  const hash = createHash("sha256");
+  for (const [path, contents] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const target = join(output, path);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, contents, { mode: 0o644 });
+    hash.update(`${createHash("sha256").update(contents).digest("hex")}  ${path}\n`);
+  }
+  return { digest: `sha256:${hash.digest("hex")}` };
+}
+
+const FUNCTION_CONFIG = {
+  runtime: "nodejs24.x",
+  handler: "index.mjs",
+  launcherType: "Nodejs",
+  // The helpers parse bodies, and a signature is over the raw one.
+  shouldAddHelpers: false,
+  supportsResponseStreaming: true,
+  maxDuration: MAX_DURATION_MS / 1000,
+};
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+async function bundle(route: string): Promise<Uint8Array> {
+  const result = await build({
+    entryPoints: [join(here, "api", `${route}.ts`)],
+    absWorkingDir: here,
+    bundle: true,
+    write: false,
+    platform: "node",
+    format: "esm",
+    target: "node24",
+    // Not for size: without it the bundle names its modules by their path on the building machine.
+    minify: true,
+    keepNames: true,
+    legalComments: "none",
+    // Some dependencies are CommonJS and require Node's modules, which an ES module cannot do by itself.
+    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    logLevel: "silent",
+  });
+  const output = result.outputFiles[0];
+  if (output === undefined) throw new Error(`esbuild wrote no bundle for functions/api/${route}.ts`);
+  return output.contents;
+}

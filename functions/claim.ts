@@ -1,0 +1,155 @@
+/**
+ * What becomes of one work item that a poll returned.
+ *
+ * | item                                              | outcome   | the item                                         |
+ * |---------------------------------------------------|-----------|--------------------------------------------------|
+ * | a session's, and its runner was started           | `started` | acknowledged; the runner serves and stops it     |
+ * | a healthcheck or unknown, or its session is over  | `skipped` | stopped                                          |
+ * | its policy cannot be bound (metadata)             | `refused` | stopped: handed out again it would fail again, and turn every delivery into a failure. Once the metadata is right, a `user.interrupt` queues the session's work again (contract §5.3) |
+ * | its session has a live runner                     | `left`    | comes again; the runner is not cut               |
+ * | no sessions token, or anything failed             | `left`    | comes again: when it was not acknowledged after {@link RECLAIM_OLDER_THAN_MS}, else when its lease lapsed |
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { type AnthropicLike, statusOf } from "./anthropic.ts";
+import { errorMessage } from "./log.ts";
+import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
+import { variablesOf } from "./policy.ts";
+import { NameTakenError, type SandboxHandle, SnapshotMissingError } from "./sandboxes.ts";
+import { RunnerMismatchError, type SpawnDeps, type StartedRunner, startRunner } from "./spawn.ts";
+import { type SessionWork, sessionsToken, sessionWork, type WorkItem } from "./work-item.ts";
+
+/**
+ * How long an item may stay unacknowledged before a poll hands it out again. It must be longer than any start takes,
+ * or one session gets two sandboxes (traps.md 12): {@link START_LIMIT_MS} ends a start before that.
+ */
+export const RECLAIM_OLDER_THAN_MS = 60_000;
+
+/** After this, a start is abandoned and its item left, in ms. */
+export const START_LIMIT_MS = 50_000;
+
+/** How one item ended. */
+export type ClaimOutcome =
+  | { readonly kind: "started"; readonly sessionId: string; readonly runner: StartedRunner }
+  | { readonly kind: "skipped" }
+  | { readonly kind: "refused"; readonly sessionId: string; readonly reason: string }
+  | {
+      readonly kind: "left";
+      readonly sessionId: string;
+      readonly reason: string;
+      /** True when the next item would fail for the same reason, so that polling for it would only hide it. */
+      readonly systematic: boolean;
+    };
+
+/** What a claim works with. */
+export interface ClaimDeps extends SpawnDeps {
+  readonly anthropic: AnthropicLike;
+  /** How long a runner that is about to end is waited for, in ms. */
+  readonly settleMs?: number;
+}
+
+const session = z.object({ status: z.string(), metadata: z.record(z.string(), z.string()).catch({}) });
+
+/** Serves one item. Never throws for what went wrong with the item: the outcome says it. */
+export async function claim(item: WorkItem, deps: ClaimDeps): Promise<ClaimOutcome> {
+  const work = sessionWork(item);
+  if (work === undefined) return skip(item.id, "not a session's", deps);
+  try {
+    return await claimSession(work, deps, AbortSignal.timeout(START_LIMIT_MS));
+  } catch (error) {
+    const status = statusOf(error);
+    const systematic =
+      error instanceof SnapshotMissingError || error instanceof RunnerMismatchError || status === 401 || status === 403;
+    const reason = error instanceof NameTakenError ? "another claim is starting its sandbox" : errorMessage(error);
+    return { kind: "left", sessionId: work.sessionId, reason, systematic };
+  }
+}
+
+async function claimSession(work: SessionWork, deps: ClaimDeps, signal: AbortSignal): Promise<ClaimOutcome> {
+  const { anthropic, settings } = deps;
+  const { workId, sessionId } = work;
+  const token = sessionsToken(work.secret);
+  if (token === undefined) {
+    const reason =
+      "the work item came without a sessions token, and a sandbox must not spend the environment key: ask Anthropic " +
+      "to enable per-item secrets for the organization";
+    return { kind: "left", sessionId, reason, systematic: true };
+  }
+
+  const found = await anthropic.beta.sessions.retrieve(sessionId, undefined, { signal }).then(
+    (value) => session.parse(value),
+    (error: unknown) => {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    },
+  );
+  if (found === undefined || found.status === "terminated") return skip(workId, "its session is over", deps);
+
+  const bound = variablesOf(deps.policy.variables, {
+    session: sessionId,
+    work: workId,
+    environment: settings.environmentId,
+    metadata: found.metadata,
+  });
+  if ("missing" in bound) {
+    const reason = `the policy's variable ${bound.missing} needs ${bound.source} of the session, made of letters, digits, _ and -`;
+    await stop(workId, deps, signal);
+    return { kind: "refused", sessionId, reason };
+  }
+
+  const existing = await deps.sandboxes.find(sandboxName(sessionId), signal);
+  if (existing !== undefined) {
+    const busy = await isBusy(existing, deps, signal);
+    if (busy !== undefined) return { kind: "left", sessionId, reason: busy, systematic: false };
+    // Made anew rather than bound again: nothing that the earlier claim left running or lying about meets this
+    // claim's credentials (traps.md 25), and there is no moment between two policies.
+    await existing.discard(signal);
+  }
+
+  const ack = async () => {
+    signal.throwIfAborted();
+    await anthropic.beta.environments.work.ack(workId, { environment_id: settings.environmentId }, { signal });
+  };
+  const runner = await startRunner(
+    { workId, sessionId, sessionsToken: token, variables: bound.values },
+    deps,
+    ack,
+    signal,
+  );
+  return { kind: "started", sessionId, runner };
+}
+
+/**
+ * Why an existing sandbox must be left alone, or undefined when its runner is gone. A runner that has just ended its
+ * turn takes a moment to exit, and the session's next item may come in that moment: so it is waited for.
+ */
+async function isBusy(sandbox: SandboxHandle, deps: ClaimDeps, signal: AbortSignal): Promise<string | undefined> {
+  if (!sandbox.running) return undefined;
+  const runner = sandbox.tags[RUNNER_TAG];
+  if (runner === undefined || runner === STARTING) {
+    const age = deps.now() - sandbox.createdAt.getTime();
+    return age < RECLAIM_OLDER_THAN_MS ? "another claim is starting its sandbox" : undefined;
+  }
+  for (const end = deps.now() + (deps.settleMs ?? 10_000); ; await sleep(500, undefined, { signal })) {
+    if ((await sandbox.exitCode(runner, signal)) !== null) return undefined;
+    if (deps.now() >= end) return "its runner is alive";
+  }
+}
+
+async function skip(workId: string, why: string, deps: ClaimDeps): Promise<ClaimOutcome> {
+  deps.log.info("work.skipped", { work: workId, why });
+  await stop(workId, deps, AbortSignal.timeout(START_LIMIT_MS)).catch((error) => {
+    deps.log.warn("work.stop_failed", { work: workId, error: errorMessage(error) });
+  });
+  return { kind: "skipped" };
+}
+
+/** 409: stopped already. */
+async function stop(workId: string, deps: ClaimDeps, signal: AbortSignal): Promise<void> {
+  const params = { environment_id: deps.settings.environmentId, force: true };
+  try {
+    await deps.anthropic.beta.environments.work.stop(workId, params, { signal });
+  } catch (error) {
+    if (statusOf(error) !== 409) throw error;
+  }
+}

@@ -1,0 +1,135 @@
+/** Puts the control plane together: the one place where configuration, clients and handlers meet. */
+import { parseLock } from "../policies/engine/lock.ts";
+import { unavailable } from "./answer.ts";
+import { type AnthropicLike, anthropicClient } from "./anthropic.ts";
+import { type Config, readConfig, secretsOf } from "./config.ts";
+import { handleCron } from "./cron.ts";
+import { drainQueue } from "./drain.ts";
+import { ENVIRONMENT_KEY_GATE } from "./gates.ts";
+import { handleHealth } from "./health.ts";
+import { MAX_DURATION_MS } from "./limits.ts";
+import { createLog, errorMessage, type Log } from "./log.ts";
+import { type SessionPolicy, sessionPolicy } from "./policy.ts";
+import { follow, reapSession, sweep } from "./reap.ts";
+import { sandboxApiFetch } from "./sandbox-api.ts";
+import { vercelSandboxes } from "./sandboxes.ts";
+import { handleWebhook } from "./webhook.ts";
+
+/** What the platform gives an invocation. */
+export interface Runtime {
+  /** Lets a promise go on after the answer, for as long as the invocation may last. */
+  waitUntil(work: Promise<unknown>): void;
+  /** When this invocation is cut, or undefined when the platform does not say. */
+  deadline(): Date | undefined;
+}
+
+/** The three routes. They never reject and never answer with a redirect or a 500. */
+export interface ControlPlane {
+  webhook(request: Request): Promise<Response>;
+  cron(request: Request): Promise<Response>;
+  health(): Promise<Response>;
+}
+
+/** Room to end in before an invocation is cut, in ms. */
+const DEADLINE_MARGIN_MS = 10_000;
+
+/**
+ * Makes the control plane of one deployment.
+ *
+ * A deployment that cannot serve still answers: every route is then a 503 that says what is wrong.
+ *
+ * @param o.lock content of the policy's lock file
+ * @param o.write receives log lines
+ */
+export function composeControlPlane(o: {
+  env: Readonly<Record<string, string | undefined>>;
+  lock: unknown;
+  runtime: Runtime;
+  now?: () => number;
+  write?: (line: string) => void;
+}): ControlPlane {
+  let config: Config;
+  let lockDigest: string;
+  try {
+    config = readConfig(o.env);
+    lockDigest = parseLock(o.lock).digest;
+  } catch (error) {
+    const message = errorMessage(error);
+    createLog([], o.write).error("deployment.unusable", { message });
+    const refuse = async () => unavailable(message);
+    return { webhook: refuse, cron: refuse, health: refuse };
+  }
+
+  const log = createLog(secretsOf(config), o.write);
+  const now = o.now ?? Date.now;
+  const sandboxes = vercelSandboxes(config.sandboxApiUrl ? sandboxApiFetch(config.sandboxApiUrl) : undefined);
+  const reaping = { sandboxes, environmentId: config.environmentId, log, now };
+  const serving = serveWith(config, o.lock);
+  if ("problem" in serving) log.error("deployment.refusing", { message: serving.problem });
+
+  const drain = async () => {
+    if (!("policy" in serving)) throw new Error("no session can be served");
+    const { policy, anthropic } = serving;
+    const report = await drainQueue({
+      anthropic,
+      sandboxes,
+      policy,
+      settings: config,
+      log,
+      now,
+      newId: () => crypto.randomUUID(),
+    });
+    const deadline = o.runtime.deadline()?.getTime() ?? now() + MAX_DURATION_MS;
+    for (const { runner } of report.started) {
+      o.runtime.waitUntil(follow(runner, reaping, deadline - DEADLINE_MARGIN_MS));
+    }
+    return report;
+  };
+  const obstacle = "policy" in serving ? undefined : "problem" in serving ? serving.problem : serving.gate;
+
+  return {
+    webhook: guarded(log, (request) => {
+      const reap = (sessionId: string) => reapSession(sessionId, reaping);
+      return handleWebhook(request, { signingKey: config.webhookSigningKey, obstacle, drain, reap, log });
+    }),
+    cron: guarded(log, (request) => {
+      return handleCron(request, { secret: config.cronSecret, obstacle, drain, sweep: () => sweep(reaping), log });
+    }),
+    health: async () => handleHealth(config, lockDigest, "problem" in serving ? serving.problem : undefined),
+  };
+}
+
+type Serving = { policy: SessionPolicy; anthropic: AnthropicLike } | { gate: string } | { problem: string };
+
+/** What serves sessions, or why none can be served. */
+function serveWith(config: Config, lockFile: unknown): Serving {
+  const lock = parseLock(lockFile);
+  if (lock.digest !== config.policyDigest) {
+    return {
+      problem:
+        `the policy in this deployment is ${lock.digest}, and the stack recorded ${config.policyDigest}: nothing is ` +
+        "served under a policy that was not reviewed; run `pulumi up`",
+    };
+  }
+  let policy: SessionPolicy;
+  try {
+    policy = sessionPolicy(lock, config);
+  } catch (error) {
+    return { problem: errorMessage(error) };
+  }
+  const { environmentKey, anthropicBaseUrl } = config;
+  if (environmentKey === undefined) return { gate: ENVIRONMENT_KEY_GATE };
+  return { policy, anthropic: anthropicClient({ environmentKey, baseURL: anthropicBaseUrl }) };
+}
+
+/** A handler that turns whatever it did not expect into a 503, which makes the sender try again. */
+function guarded(log: Log, handler: (request: Request) => Promise<Response>): (request: Request) => Promise<Response> {
+  return async (request) => {
+    try {
+      return await handler(request);
+    } catch (error) {
+      log.error("request.failed", { path: new URL(request.url).pathname, error: errorMessage(error) });
+      return unavailable("the request failed for a reason that the log names");
+    }
+  };
+}

@@ -1,0 +1,83 @@
+/** The policy that this deployment enforces: the lock in its bundle, and how a session's sandbox is bound to it. */
+import { bind } from "../policies/engine/bind.ts";
+import type { Lock } from "../policies/engine/lock.ts";
+import type { NetworkPolicy } from "../policies/engine/network-policy.ts";
+import { newTicket } from "../policies/engine/ticket.ts";
+import { type Config, credentialValue, credentialVariable } from "./config.ts";
+
+/** A bound policy and the tickets that it knows, by principal. Holds credentials: for the sandbox API only. */
+export interface BoundSession {
+  readonly networkPolicy: NetworkPolicy;
+  readonly tickets: Readonly<Record<string, string>>;
+}
+
+/** The policy as a claim needs it. */
+export interface SessionPolicy {
+  /** `sha256:<hex>` of the lock. */
+  readonly digest: string;
+  /** Where each variable's value comes from: `session`, `work`, `environment` or `metadata.<key>`. */
+  readonly variables: Readonly<Record<string, { readonly source: string }>>;
+  /**
+   * Binds the run phase with fresh tickets.
+   *
+   * @throws PolicyError when a value is missing or malformed
+   */
+  bind(variables: Readonly<Record<string, string>>, sessionsToken: string): BoundSession;
+}
+
+/**
+ * The policy of a lock, with the credential values of the configuration.
+ *
+ * @throws Error naming the variables of every credential that has no value
+ */
+export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
+  const secrets: Record<string, string> = {};
+  const tokens: string[] = [];
+  const missing: string[] = [];
+  for (const [name, { source }] of Object.entries(lock.credentials)) {
+    if (source.type === "sessionsToken") {
+      tokens.push(name);
+      continue;
+    }
+    const value = credentialValue(config, source.name);
+    if (value === undefined) missing.push(credentialVariable(source.name));
+    else secrets[name] = value;
+  }
+  if (missing.length > 0) {
+    throw new Error(`the policy needs ${missing.join(", ")}: set the stack's secrets and run \`pulumi up\``);
+  }
+  // `sandbox` is whoever sends no ticket.
+  const principals = ["supervisor"];
+  for (const [tool, { network }] of Object.entries(lock.tools)) if (network === "own") principals.push(tool);
+
+  return {
+    digest: lock.digest,
+    variables: lock.variables,
+    bind(variables, sessionsToken) {
+      const tickets = Object.fromEntries(principals.map((principal) => [principal, newTicket()]));
+      const credentials = { ...secrets, ...Object.fromEntries(tokens.map((name) => [name, sessionsToken])) };
+      const { networkPolicy } = bind(lock, { phase: "run", variables: { ...variables }, credentials, tickets });
+      return { networkPolicy, tickets };
+    },
+  };
+}
+
+/**
+ * Values of the policy's variables for one claim.
+ *
+ * @returns the values, or the name of the first variable that has none that can be bound and where it should come from
+ */
+export function variablesOf(
+  variables: SessionPolicy["variables"],
+  from: { session: string; work: string; environment: string; metadata: Readonly<Record<string, string>> },
+): { values: Record<string, string> } | { missing: string; source: string } {
+  const values: Record<string, string> = {};
+  for (const [name, { source }] of Object.entries(variables)) {
+    const value = source.startsWith("metadata.")
+      ? from.metadata[source.slice("metadata.".length)]
+      : from[source as "session" | "work" | "environment"];
+    if (value === undefined || !/^[A-Za-z0-9_-]+$/.test(value)) return { missing: name, source };
+    values[name] = value;
+  }
+  return { values };
+}
