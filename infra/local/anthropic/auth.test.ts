@@ -143,6 +143,26 @@ test("the request log names the class of each credential and never holds one", a
   expect(JSON.stringify(body)).not.toMatch(/sk-ant/);
 });
 
+test("a path that climbs out of the token's own session is judged where it arrives, and logged as it was sent", async () => {
+  const { request } = await import("node:http");
+  const other = await server.startSession(await server.scene([]));
+  const { hostname, port } = new URL(server.url);
+  const ask = (path: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      request({ hostname, port, path, headers: { authorization: `Bearer ${tokens.E}` } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on("error", reject)
+        .end();
+    });
+  await server.raw("DELETE", "/console/requests");
+  const paths = ["..", "%2e%2e", "%2E."].map((up) => `/v1/sessions/${names.SESN}/${up}/${other.id}`);
+  for (const path of paths) expect(await ask(path)).not.toBe(200);
+  const { body } = await server.raw("GET", "/console/requests");
+  expect(body.data.map((entry: { target: string }) => entry.target)).toEqual(paths);
+});
+
 test("the console is closed to whoever comes under another name than loopback", async () => {
   const { request } = await import("node:http");
   const status = await new Promise<number | undefined>((resolve, reject) => {

@@ -12,7 +12,15 @@ export const API_KEY = "sk-ant-api03-local-test";
 export type Wire = any;
 
 export async function startTestServer(o: Partial<AnthropicOptions> & { knobs?: Partial<Knobs> } = {}) {
-  const server = await startAnthropic({ apiKey: API_KEY, origins: new OriginRegistry(), ...o });
+  const unexpected: unknown[] = [];
+  const server = await startAnthropic({
+    apiKey: API_KEY,
+    origins: new OriginRegistry(),
+    log: (message, fields) => {
+      if (message === "unexpected error") unexpected.push(fields?.error);
+    },
+    ...o,
+  });
   const client = new Anthropic({ apiKey: API_KEY, baseURL: server.url, logLevel: "off" });
 
   /** A call that no SDK would make: raw path, any credential. */
@@ -72,7 +80,12 @@ export async function startTestServer(o: Partial<AnthropicOptions> & { knobs?: P
   const worker = (environmentKey: string) =>
     new Anthropic({ authToken: environmentKey, baseURL: server.url, logLevel: "off" });
 
-  return { ...server, client, raw, scene, startSession, history, idle, worker };
+  const close = async () => {
+    await server.close();
+    if (unexpected.length > 0) throw new Error(`the server met what it did not expect: ${unexpected.join("\n")}`);
+  };
+
+  return { ...server, close, client, raw, scene, startSession, history, idle, worker };
 }
 
 export type TestServer = Awaited<ReturnType<typeof startTestServer>>;

@@ -71,6 +71,69 @@ test("an unmodified worker serves a scripted session from the first poll to the 
   ]);
 });
 
+/** Claims the session's item and runs it as a sandbox would, with its token only. */
+async function claim(scene: Scene) {
+  const { work } = server.worker(scene.environmentKey).beta.environments;
+  const item = await work.poll(scene.environment.id);
+  const workId = item?.id as string;
+  await work.ack(workId, { environment_id: scene.environment.id });
+  const handle = (calls: unknown[]) =>
+    server
+      .worker("not-a-key")
+      .beta.environments.work.worker({ tools: [recordingTool("lookup", calls), recordingTool("note", calls)] })
+      .handleItem({
+        workId,
+        environmentId: scene.environment.id,
+        sessionId: item?.data.id as string,
+        workSecret: item?.secret as string,
+      });
+  const state = async () =>
+    (await server.client.beta.environments.work.retrieve(workId, { environment_id: scene.environment.id })).state;
+  return { workId, handle, state };
+}
+type Scene = Awaited<ReturnType<TestServer["scene"]>>;
+
+test("a second worker on a live item ends at its first heartbeat, runs no tool and does not stop the item", async () => {
+  const scene = await server.scene(TURNS);
+  const session = await server.startSession(scene);
+  const { workId, handle, state } = await claim(scene);
+  const first: unknown[] = [];
+  const serving = handle(first);
+  await server.idle(session.id, "end_turn");
+  const second: unknown[] = [];
+  await handle(second);
+  expect(await state()).toBe("active");
+  expect([first.length, second.length]).toEqual([3, 0]);
+  await server.client.beta.sessions.archive(session.id);
+  await serving;
+  expect(await state()).toBe("stopped");
+  expect(workId).toBe(session.id);
+});
+
+test.each([
+  [
+    "whose lease lapsed lets go without stopping the item",
+    "queued",
+    () => server.raw("POST", "/console/clock", { body: { advanceMs: 3000 } }),
+  ],
+  [
+    "that is told to stop stops the item",
+    "stopped",
+    (workId: string, environment_id: string) => server.client.beta.environments.work.stop(workId, { environment_id }),
+  ],
+] as const)("a worker %s", async (_, after, happen) => {
+  await server.raw("PATCH", "/console/knobs", { body: { leaseTtlSeconds: 2 } });
+  const scene = await server.scene(TURNS);
+  const session = await server.startSession(scene);
+  const { workId, handle, state } = await claim(scene);
+  const serving = handle([]);
+  await server.idle(session.id, "end_turn");
+  await happen(workId, scene.environment.id);
+  await serving;
+  expect(await state()).toBe(after);
+  await server.raw("PATCH", "/console/knobs", { body: { leaseTtlSeconds: 300 } });
+});
+
 test("without a script the agent echoes and the session goes idle", async () => {
   const scene = await server.scene([]);
   const session = await server.client.beta.sessions.create({
