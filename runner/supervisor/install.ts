@@ -3,13 +3,14 @@ import { constants } from "node:fs";
 import { access, lstat, readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileDigest, type Manifest, manifestDigest, manifestSchema } from "../manifest.ts";
+import { EXECUTOR_USER } from "../vm.ts";
 import { BootError } from "./outcome.ts";
 
 /**
  * Compares the installed files with their manifest and with the digest that the control plane was released with.
  *
  * The check is made by one of the files that it checks. It finds a snapshot of another release, a damaged file and a
- * file beside them; that nobody but root can have made such a change is {@link checkUnwritable}'s part.
+ * file beside them; that nobody but root can have made such a change is {@link checkOwned}'s part.
  *
  * @throws BootError `bad_install`, naming the file.
  */
@@ -36,20 +37,39 @@ export async function checkInstall(dir: string, runnerDigest: string): Promise<v
 }
 
 /**
- * Checks that nobody but root (or whoever runs the supervisor) can change a file, directly or by way of its folders.
+ * Checks that the runner's folder and every file in it belong to root (or to whoever runs the supervisor), who alone can
+ * write them.
  *
  * @throws BootError `bad_install`, naming the path and what is wrong with it.
  */
-export async function checkUnwritable(path: string, owners: ReadonlySet<number>): Promise<void> {
+export async function checkOwned(dir: string, owners: ReadonlySet<number>): Promise<void> {
+  for (const path of [dir, ...(await readdir(dir)).map((name) => join(dir, name))]) {
+    const stat = await lstat(path);
+    if (stat.isSymbolicLink()) throw bad(`${path} is a link`);
+    if (!owners.has(stat.uid)) throw bad(`${path} belongs to uid ${stat.uid}, not to root`);
+    if ((stat.mode & 0o022) !== 0) throw bad(`${path} can be written by others than its owner`);
+  }
+}
+
+/**
+ * Checks that the executor's user can change neither a file nor the folders that lead to it: programs that the
+ * supervisor starts, and what it was started with.
+ *
+ * @throws BootError `bad_install`, naming the path and what is wrong with it.
+ */
+export async function checkUnwritable(path: string): Promise<void> {
   let current = await realpath(path).catch((error: NodeJS.ErrnoException) => {
     throw bad(`${path} cannot be found (${error.code})`);
   });
-  for (let below = true; ; below = false) {
-    const { uid, mode } = await lstat(current);
-    if (!owners.has(uid)) throw bad(`${current} belongs to uid ${uid}, who could replace ${path}`);
+  for (let isFile = true; ; isFile = false) {
+    const { uid, gid, mode } = await lstat(current);
     // In a sticky folder only an entry's owner can replace it, and that was checked one level below.
-    const sticky = !below && (mode & 0o1000) !== 0;
-    if ((mode & 0o022) !== 0 && !sticky) throw bad(`${current} can be written by others than its owner`);
+    const sticky = !isFile && (mode & 0o1000) !== 0;
+    const byOthers = (mode & 0o002) !== 0 && !sticky;
+    const byGroup = (mode & 0o020) !== 0 && gid === EXECUTOR_USER.gid;
+    if (uid === EXECUTOR_USER.uid || byGroup || byOthers) {
+      throw bad(`${current} can be written by the executor, who could replace ${path}`);
+    }
     const parent = dirname(current);
     if (parent === current) return;
     current = parent;

@@ -75,7 +75,11 @@ export function bindInSandbox(lock: Lock, handover: Pick<Handover, "variables" |
  * the ticket from going where it opens nothing.
  */
 export function deservesTicket(bound: BoundPolicy, principal: string): (request: OutboundRequest) => boolean {
-  return (request) => evaluate(bound, request).principal === principal;
+  return (request) => {
+    const decision = evaluate(bound, request);
+    const sent = decision.outcome.kind !== "denied" && decision.outcome.kind !== "answered";
+    return sent && decision.principal === principal;
+  };
 }
 
 function readLock({ agent, lock }: BundledAgent): Lock {

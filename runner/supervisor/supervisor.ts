@@ -4,7 +4,7 @@
  *
  * Nothing that the executor can write is loaded or trusted here, and nothing that is secret is held here but tickets.
  */
-import { readlink } from "node:fs/promises";
+import { readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BundledAgent } from "../agents/registry.ts";
 import { createBrokeredFetch } from "../fetch/brokered-fetch.ts";
@@ -13,7 +13,7 @@ import { CA_VARIABLES } from "../vm.ts";
 import { Calls } from "./calls.ts";
 import { planDeadline } from "./deadline.ts";
 import { type Executors, startExecutors } from "./executors.ts";
-import { checkInstall, checkUnwritable, findProgram, trustedOwners } from "./install.ts";
+import { checkInstall, checkOwned, checkUnwritable, findProgram, trustedOwners } from "./install.ts";
 import type { Launchers } from "./isolation.ts";
 import { createLog, createRedact, type Log } from "./log.ts";
 import { BootError, EXIT_CODES, type Outcome } from "./outcome.ts";
@@ -71,6 +71,8 @@ async function run(
   let executors: Executors | undefined;
   try {
     const launchers = await checkEverything(installDir, handover.runnerDigest, env);
+    const workspace = await stat(options.workspace).catch(() => undefined);
+    if (!workspace?.isDirectory()) throw new BootError("bad_install", `there is no folder ${options.workspace}`);
     const { agent, lock } = selectAgent(agents, handover.policyDigest);
     const bound = bindInSandbox(lock, handover);
     executors = await startExecutors({
@@ -131,10 +133,10 @@ async function checkEverything(
   const path = env.PATH ?? "";
   const [unshare, setpriv, sh] = await Promise.all(["unshare", "setpriv", "sh"].map((name) => findProgram(name, path)));
   if (unshare === undefined || setpriv === undefined || sh === undefined) throw new Error("findProgram found nothing");
-  const owners = await trustedOwners();
+  await checkOwned(installDir, await trustedOwners());
   const authorities = [env.NODE_EXTRA_CA_CERTS, env.SSL_CERT_FILE].filter((file) => file !== undefined);
   const loaded = [join(installDir, "runner.mjs"), process.execPath, unshare, setpriv, sh, ...authorities];
-  for (const file of loaded) await checkUnwritable(file, owners);
+  for (const file of loaded) await checkUnwritable(file);
   return { unshare, setpriv, sh };
 }
 
