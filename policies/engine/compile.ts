@@ -1,6 +1,6 @@
 /** From a policy to its lock: the rules of each host, in the order in which the firewall tries them. */
 import { AUTH_HEADERS } from "./auth-headers.ts";
-import { ANTHROPIC_HOST, SESSION_TOKEN, SUPERVISOR_RULES } from "./built-in.ts";
+import { SESSION_TOKEN, SUPERVISOR_RULES } from "./built-in.ts";
 import { ruleLists } from "./check-rules.ts";
 import { credentialHeader } from "./credential-header.ts";
 import { PolicyError } from "./errors.ts";
@@ -66,7 +66,7 @@ export function compile(policy: Policy): Lock {
 
 function grantsOf(policy: Policy, wanted: Phase, isVariable: (name: string) => boolean): Grant[] {
   const lists = ruleLists(policy).filter(([, phase]) => phase === wanted);
-  if (wanted === "run") lists.push(["supervisor", "run", ["built in", ANTHROPIC_HOST], SUPERVISOR_RULES]);
+  if (wanted === "run") lists.push(["supervisor", "run", ["supervisor"], SUPERVISOR_RULES]);
   const grants = lists.flatMap(([principal, , at, rules]) =>
     rules.map((rule, i): Grant => {
       const path = rule.path === undefined ? null : parsePathTemplate(rule.path, isVariable);

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { canonicalDigest, sortKeys } from "./canonical-json.ts";
+import { compactJson } from "./compact-json.ts";
 import { PolicyError } from "./errors.ts";
 import { place } from "./place.ts";
 
@@ -110,9 +111,9 @@ export function sealLock(content: Omit<Lock, "digest">): Lock {
   return sortKeys({ ...content, digest: canonicalDigest(content) }) as Lock;
 }
 
-/** The text of the lock's file: sorted keys, two spaces, a final newline. */
+/** The text of the lock's file: sorted keys, short values in one line, a final newline. */
 export function serializeLock(lock: Lock): string {
-  return `${JSON.stringify(sortKeys(lock), null, 2)}\n`;
+  return `${compactJson(sortKeys(lock))}\n`;
 }
 
 /**

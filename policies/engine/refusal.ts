@@ -29,12 +29,14 @@ export function refusalOf(agent: string, host: string, grants: readonly Grant[])
       say(
         403,
         `${describeGrant(grant)} may be sent with ${describeQuery(grant.query)}, and this request has another.`,
-        `Remove it; to allow it, name it in ${grant.at} of ${policy}.`,
+        grant.principal === "supervisor"
+          ? "Remove it."
+          : `Remove it; to allow it, name it in ${grant.at} of ${policy}.`,
       ),
     headers: (grant: Grant, names: readonly string[]) =>
       say(
         403,
-        `${describeGrant(grant)} may not be sent with a header ${names.join(", ")} of your own:`,
+        `${describeGrant(grant)} may not be sent with a ${names.join(", ")} header of your own:`,
         grant.rule.credential === undefined
           ? "requests to this host go without credentials."
           : "the credential is added on the way.",
@@ -47,7 +49,7 @@ export function refusalOf(agent: string, host: string, grants: readonly Grant[])
         403,
         `No rule lets this request to ${host} through. Sending it again will not help.\n` +
           `What is allowed here:\n${[...lines.slice(0, MOST_LINES), ...more].join("\n")}\n` +
-          `Use the tool that is named there; for anything else, ${policy} needs a rule that its owners agree to.`,
+          `For anything else, ${policy} needs a rule that its owners agree to.`,
       );
     },
   };
