@@ -35,15 +35,13 @@ export function buildKey() {
 export async function buildEngine(report, env, works) {
   const folder = join(engineCache(env), `${engineVersion}-${buildKey()}`);
   const binary = join(folder, "pulumi");
-  const release = await acquireLock(join(folder, "lock"), (pid) =>
+  const { release, keepFor } = await acquireLock(join(folder, "lock"), (pid) =>
     report.note("engine", `another checkout is building it (process ${pid}); waiting`),
   );
-  process.once("exit", release);
   try {
     if (isExecutable(binary) && (await works(binary))) return { binary, source: "built from source before" };
-    return await build(report, env, binary, works);
+    return await build(report, env, binary, works, keepFor);
   } finally {
-    process.off("exit", release);
     release();
   }
 }
@@ -53,8 +51,9 @@ export async function buildEngine(report, env, works) {
  * @param {Record<string, string | undefined>} env
  * @param {string} binary
  * @param {(binary: string) => Promise<boolean>} works
+ * @param {(pid: number) => void} keepFor
  */
-async function build(report, env, binary, works) {
+async function build(report, env, binary, works, keepFor) {
   const goEnv = { ...env, GOWORK: "off" };
   const go = await run("go", ["env", "GOVERSION"], { cwd: MODULE, env: goEnv, timeoutMs: GO_QUESTION_TIMEOUT_MS });
   if (go.code === null) return "it cannot be built from source: there is no go on PATH";
@@ -84,6 +83,7 @@ async function build(report, env, binary, works) {
     const list = await run("go", ["list", "-deps", PACKAGE], {
       cwd: MODULE,
       env: goEnv,
+      onStart: keepFor,
       onLine: (line) => {
         if (line.startsWith("go: downloading")) seen.modules++;
         else total.packages++;
@@ -94,6 +94,7 @@ async function build(report, env, binary, works) {
     return run("go", ["build", "-v", "-trimpath", "-ldflags", ldflags, "-o", draft, PACKAGE], {
       cwd: MODULE,
       env: goEnv,
+      onStart: keepFor,
       onLine: (line) => {
         if (line.startsWith("go: downloading")) seen.modules++;
         else if (!line.startsWith("#")) seen.packages++;

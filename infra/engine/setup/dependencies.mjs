@@ -23,9 +23,9 @@ export function dependencies({ root, env = process.env } = {}) {
   return {
     name: "dependencies",
     key: () => digest(readFileSync(lockfile), process.platform, process.arch),
-    async ensure(report) {
-      if (!isInstalled(lockfile, hidden)) await install(report, at.root, clean);
-      await ensureNode(report, at, clean);
+    async ensure(report, keepFor) {
+      if (!isInstalled(lockfile, hidden)) await install(report, at.root, clean, keepFor);
+      await ensureNode(report, at, clean, keepFor);
       return { text: `npm packages as locked, Node ${await nodeVersion(at.node)}`, witnesses: [hidden, at.node] };
     },
   };
@@ -63,14 +63,15 @@ function packagesOf(file) {
  * @param {import("./report.mjs").Report} report
  * @param {string} root
  * @param {Record<string, string | undefined>} env
+ * @param {(pid: number) => void} keepFor
  */
-async function install(report, root, env) {
+async function install(report, root, env, keepFor) {
   report.begin("dependencies", "npm ci, the first time about half a minute");
   const { command, args } = npm(env);
   const result = await withHeartbeat(
     report,
     () => "npm ci is at work",
-    () => run(command, [...args, "ci", "--loglevel=error", "--no-progress"], { cwd: root, env }),
+    () => run(command, [...args, "ci", "--loglevel=error", "--no-progress"], { cwd: root, env, onStart: keepFor }),
   );
   if (result.code !== 0) {
     throw new SetupError(`The npm packages could not be installed (npm ci):\n${tail(result.output)}`, "npm ci");
@@ -83,13 +84,14 @@ async function install(report, root, env) {
  * @param {import("./report.mjs").Report} report
  * @param {ReturnType<typeof places>} at
  * @param {Record<string, string | undefined>} env
+ * @param {(pid: number) => void} keepFor
  */
-async function ensureNode(report, at, env) {
+async function ensureNode(report, at, env, keepFor) {
   const folder = join(at.root, "node_modules", "node");
   const wanted = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
   if ((await nodeVersion(at.node)) === wanted) return;
   report.begin("dependencies", `fetching Node ${wanted}, which npm was told not to (ignore-scripts, allow-scripts)`);
-  const result = await run(process.execPath, ["installArchSpecificPackage"], { cwd: folder, env });
+  const result = await run(process.execPath, ["installArchSpecificPackage"], { cwd: folder, env, onStart: keepFor });
   if ((await nodeVersion(at.node)) === wanted) return;
   throw new SetupError(
     `Node ${wanted} is not in place (${at.node}):\n${tail(result.output) || "its install script left no binary that runs"}`,

@@ -6,17 +6,25 @@ import { setTimeout as sleep } from "node:timers/promises";
 const POLL_MS = 200;
 
 /**
- * Holds `file` for this process; waits while a living process holds it. A lock whose holder is gone (killed midway) is
- * taken over. The holder is known by pid and start time, since pids are used again.
+ * @typedef {object} Lock
+ * @property {() => void} release
+ * @property {(pid: number) => void} keepFor a process that this one has started and that must have ended, too, before
+ * anybody else gets the lock: it goes on when this one is killed.
+ */
+
+/**
+ * Holds `file` for this process; waits while a living process holds it. A lock whose holders are gone (killed midway)
+ * is taken over. A holder is known by pid and start time, since pids are used again.
  *
  * @param {string} file
  * @param {(holder: number) => void} [onWait] called once with the pid that is waited for.
- * @returns {Promise<() => void>} releases the lock.
+ * @returns {Promise<Lock>}
  */
 export async function acquireLock(file, onWait) {
   mkdirSync(dirname(file), { recursive: true });
-  const own = JSON.stringify({ pid: process.pid, started: startTime(process.pid) });
+  const holders = [holder(process.pid)];
   const draft = `${file}.${process.pid}`;
+  let own = JSON.stringify(holders);
   let announced = false;
   for (;;) {
     // Linked in whole: nobody ever sees a lock without its holder.
@@ -24,24 +32,33 @@ export async function acquireLock(file, onWait) {
     try {
       linkSync(draft, file);
       rmSync(draft);
-      return () => {
-        if (read(file) === own) unlinkSync(file);
-      };
+      break;
     } catch (error) {
       rmSync(draft, { force: true });
       if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EEXIST") throw error;
     }
     const held = read(file);
     if (held === undefined) continue;
-    const holder = livingHolder(held);
-    if (holder === undefined) {
+    const living = livingHolder(held);
+    if (living === undefined) {
       bury(file, held);
       continue;
     }
-    if (!announced) onWait?.(holder);
+    if (!announced) onWait?.(living);
     announced = true;
     await sleep(POLL_MS);
   }
+  return {
+    release() {
+      if (read(file) === own) unlinkSync(file);
+    },
+    keepFor(pid) {
+      holders.push(holder(pid));
+      own = JSON.stringify(holders);
+      writeFileSync(draft, own);
+      renameSync(draft, file);
+    },
+  };
 }
 
 /**
@@ -72,31 +89,47 @@ function bury(file, held) {
  * @returns {number | undefined} pid
  */
 function livingHolder(content) {
-  /** @type {{ pid?: unknown, started?: unknown }} */
-  let holder;
   try {
-    holder = JSON.parse(content);
+    const holders = /** @type {ReturnType<typeof holder>[]} */ (JSON.parse(content));
+    return holders.find(({ pid, started }) => isRunning(pid) && startTime(pid) === started)?.pid;
   } catch {
     return undefined;
   }
-  const { pid, started } = holder;
-  if (typeof pid !== "number") return undefined;
+}
+
+/** @param {number} pid */
+function holder(pid) {
+  return { pid, started: startTime(pid) };
+}
+
+/** @param {number} pid */
+function isRunning(pid) {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code !== "EPERM") return undefined;
+    return /** @type {NodeJS.ErrnoException} */ (error).code === "EPERM";
   }
-  return started === startTime(pid) ? pid : undefined;
+  // One that has ended and that nobody has asked about (an orphan where process 1 does not care) still has its pid.
+  return statFields(pid)?.[0] !== "Z";
 }
 
 /**
- * When the process started, in ticks since boot (field 22 of /proc/<pid>/stat); undefined where there is no /proc.
+ * When the process started, in ticks since boot; undefined where there is no /proc.
  *
  * @param {number} pid
  */
 function startTime(pid) {
+  return statFields(pid)?.[19];
+}
+
+/**
+ * /proc/<pid>/stat from the third field, the state, on.
+ *
+ * @param {number} pid
+ */
+function statFields(pid) {
   const stat = read(`/proc/${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 /** @param {string} file */

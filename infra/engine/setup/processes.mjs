@@ -7,6 +7,7 @@ import { delimiter, join, sep } from "node:path";
  * @property {string} [cwd]
  * @property {Record<string, string | undefined>} [env]
  * @property {number} [timeoutMs] the process is killed after this time; the result says so.
+ * @property {(pid: number) => void} [onStart] with the pid, of a process whose work must not be started twice.
  * @property {(line: string) => void} [onLine] each line of either stream, as it comes.
  *
  * @typedef {object} RunResult
@@ -29,6 +30,7 @@ const KEPT_CHARACTERS = 200_000;
 export function run(command, args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: options.cwd, env: options.env, stdio: ["ignore", "pipe", "pipe"] });
+    if (child.pid !== undefined) options.onStart?.(child.pid);
     let output = "";
     let timedOut = false;
     const timer =

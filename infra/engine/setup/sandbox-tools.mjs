@@ -41,7 +41,7 @@ export function sandboxTools({
   return {
     name: "sandbox",
     key: () => digest(platform, ...Object.keys(TOOLS).map((name) => find(name) ?? "")),
-    async ensure(report) {
+    async ensure(report, keepFor) {
       if (platform !== "linux") {
         throw new SetupError(
           "The local cloud's sandbox is made of Linux namespaces, which this system does not have. Work in a Linux machine or container:",
@@ -49,7 +49,7 @@ export function sandboxTools({
         );
       }
       const missing = missingPackages(find);
-      if (missing.length > 0) await install(report, missing, { find, env, uid });
+      if (missing.length > 0) await install(report, missing, { find, env, uid, keepFor });
       const left = missingPackages(find);
       if (left.length > 0) throw new SetupError(`${left.join(" and ")} is missing`, installCommand(left, find, uid));
 
@@ -82,15 +82,16 @@ function installCommand(packages, find, uid) {
 /**
  * @param {import("./report.mjs").Report} report
  * @param {readonly string[]} packages
- * @param {{ find: (name: string) => string | undefined, env: Record<string, string | undefined>, uid: number | undefined }} o
+ * @param {{ find: (name: string) => string | undefined, env: Record<string, string | undefined>, uid: number | undefined, keepFor: (pid: number) => void }} o
  */
-async function install(report, packages, { find, env, uid }) {
+async function install(report, packages, { find, env, uid, keepFor }) {
   const apt = find("apt-get");
   const command = installCommand(packages, find, uid);
   if (uid !== 0 || !apt) throw new SetupError(`${packages.join(" and ")} is missing`, command);
   report.begin("sandbox", `installing ${packages.join(" and ")} with apt-get, the first time about half a minute`);
   const aptEnv = { ...env, DEBIAN_FRONTEND: "noninteractive" };
-  const attempt = () => run(apt, ["install", "-y", "--no-install-recommends", ...packages], { env: aptEnv });
+  const attempt = () =>
+    run(apt, ["install", "-y", "--no-install-recommends", ...packages], { env: aptEnv, onStart: keepFor });
   const result = await withHeartbeat(
     report,
     () => "apt-get is at work",
@@ -98,7 +99,7 @@ async function install(report, packages, { find, env, uid }) {
       // A fresh image has no package lists; one with old lists asks for versions that are gone.
       const first = await attempt();
       if (first.code === 0) return first;
-      await run(apt, ["update"], { env: aptEnv });
+      await run(apt, ["update"], { env: aptEnv, onStart: keepFor });
       return attempt();
     },
   );

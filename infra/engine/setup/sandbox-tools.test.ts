@@ -30,7 +30,7 @@ describe("when bubblewrap is missing", () => {
     ["zypper", 0, "zypper install -y bubblewrap"],
   ])("with %s and uid %i, the reader is told: %s", async (manager, uid, command) => {
     program(manager);
-    await expect(step(uid).ensure(report)).rejects.toMatchObject({ fix: command });
+    await expect(step(uid).ensure(report, () => {})).rejects.toMatchObject({ fix: command });
   });
 
   it("root with apt gets it installed, after an update of the package lists when they are needed", async () => {
@@ -42,13 +42,13 @@ describe("when bubblewrap is missing", () => {
 [ -e ${bin}/lists ] || { echo "E: Unable to locate package bubblewrap"; exit 100; }
 printf '#!/bin/sh\\necho bubblewrap 0.8.0\\n' > ${bin}/bwrap; chmod 755 ${bin}/bwrap`,
     );
-    expect((await step(0).ensure(report)).text).toBe("bubblewrap 0.8.0");
+    expect((await step(0).ensure(report, () => {})).text).toBe("bubblewrap 0.8.0");
     expect(readFileSync(log, "utf8")).toBe("install\nupdate\ninstall\n");
   });
 
   it("root whose apt fails is told the command, with the update", async () => {
     program("apt-get", "echo no network; exit 100");
-    await expect(step(0).ensure(report)).rejects.toMatchObject({
+    await expect(step(0).ensure(report, () => {})).rejects.toMatchObject({
       message: expect.stringContaining("no network"),
       fix: "apt-get update && apt-get install -y --no-install-recommends bubblewrap",
     });
@@ -58,11 +58,11 @@ printf '#!/bin/sh\\necho bubblewrap 0.8.0\\n' > ${bin}/bwrap; chmod 755 ${bin}/b
 
 it("a namespace tool that is missing names the package that has it", async () => {
   for (const name of ["bwrap", "unshare", "nsenter", "dnf"]) program(name);
-  await expect(step(1000).ensure(report)).rejects.toMatchObject({ fix: "sudo dnf install -y util-linux" });
+  await expect(step(1000).ensure(report, () => {})).rejects.toMatchObject({ fix: "sudo dnf install -y util-linux" });
 });
 
 it("a system without Linux namespaces is told where it would work", async () => {
-  await expect(step(501, "darwin").ensure(report)).rejects.toMatchObject({
+  await expect(step(501, "darwin").ensure(report, () => {})).rejects.toMatchObject({
     fix: expect.stringContaining("docker run"),
   });
 });

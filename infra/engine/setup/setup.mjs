@@ -8,9 +8,10 @@ import { holds, readStamps, stampOf, writeStamps } from "./stamp.mjs";
  * @typedef {object} Step
  * @property {string} name as a person reads it.
  * @property {() => string} key changes with anything that what is in place depends on. Cheap: it is asked every time.
- * @property {(report: import("./report.mjs").Report) => Promise<Done>} ensure looks what is there and does what is
+ * @property {(report: import("./report.mjs").Report, keepFor: (pid: number) => void) => Promise<Done>} ensure looks what is there and does what is
  * missing. Must leave nothing half done that a later run takes for done, whenever it is killed. Throws SetupError when
- * it cannot succeed.
+ * it cannot succeed. A long-running process that it starts goes to `keepFor`: when set-up is killed, the next one waits
+ * for what the process still does.
  *
  * @typedef {object} Done
  * @property {string} text what is in place now, for a person.
@@ -51,21 +52,19 @@ export async function setUp({ steps, stamp, lock, write = (text) => process.stde
   if (missing().length === 0) return false;
 
   const to = report(write);
-  const release = await acquireLock(lock, (pid) =>
-    to.note("waiting", `another set-up of this checkout is at work (process ${pid})`),
+  const { release, keepFor } = await acquireLock(lock, (pid) =>
+    to.note("waiting", `for another set-up of this checkout, or what one has left behind (process ${pid})`),
   );
-  process.once("exit", release);
   try {
     const rest = missing();
     for (const step of rest) {
       const started = Date.now();
-      const { text, witnesses } = await step.ensure(to);
+      const { text, witnesses } = await step.ensure(to, keepFor);
       to.done(step.name, text, Date.now() - started);
       writeStamps(stamp, { ...readStamps(stamp), [step.name]: stampOf(step.key(), witnesses) });
     }
     return rest.length > 0;
   } finally {
-    process.off("exit", release);
     release();
   }
 }

@@ -95,6 +95,21 @@ describe("set-up", () => {
     expect(one.times).toBe(1);
   });
 
+  it("waits for the process that a killed set-up has left behind, such as npm or apt in the middle of its work", async () => {
+    const left = spawn("sleep", ["600"]);
+    writeFileSync(
+      join(folder, "setup.lock"),
+      JSON.stringify([{ pid: 2 ** 22 + 1 }, { pid: left.pid, started: startTime(left.pid) }]),
+    );
+    const one = step("one");
+    const done = start(one);
+    await expect.poll(() => read.join("")).toContain(`process ${left.pid}`);
+    expect(one.times).toBe(0);
+    left.kill();
+    await done;
+    expect(one.times).toBe(1);
+  });
+
   it("goes on where it stopped after it was killed midway", async () => {
     const child = spawn(
       process.execPath,
@@ -115,3 +130,8 @@ describe("set-up", () => {
     expect(existsSync(join(folder, "setup.lock"))).toBe(false);
   });
 });
+
+function startTime(pid: number | undefined) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+}

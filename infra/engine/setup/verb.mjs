@@ -26,7 +26,7 @@ export async function prepare(needs = /** @type {StepName[]} */ (Object.keys(STE
     process.stderr.write(`Node ${OLDEST_NODE} or later is needed; this is ${process.version}. Run: nvm install 24\n`);
     return false;
   }
-  // By default these end the process without its exit handlers: the lock would stay, and a build go on.
+  // By default these end the process without its exit handlers, and a build would go on.
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP"])) process.on(signal, interrupted);
   const at = places();
   try {
