@@ -45,7 +45,7 @@ export type ClaimOutcome =
 export interface ClaimDeps extends SpawnDeps {
   readonly anthropic: AnthropicLike;
   /** How long a runner that is about to end is waited for, in ms. */
-  readonly settleMs?: number;
+  readonly settleMs: number;
 }
 
 const session = z.object({ status: z.string(), metadata: z.record(z.string(), z.string()).catch({}) });
@@ -130,7 +130,7 @@ async function isBusy(sandbox: SandboxHandle, deps: ClaimDeps, signal: AbortSign
     const age = deps.now() - sandbox.createdAt.getTime();
     return age < RECLAIM_OLDER_THAN_MS ? "another claim is starting its sandbox" : undefined;
   }
-  for (const end = deps.now() + (deps.settleMs ?? 10_000); ; await sleep(500, undefined, { signal })) {
+  for (const end = deps.now() + deps.settleMs; ; await sleep(500, undefined, { signal })) {
     if ((await sandbox.exitCode(runner, signal)) !== null) return undefined;
     if (deps.now() >= end) return "its runner is alive";
   }

@@ -40,6 +40,7 @@ const DEADLINE_MARGIN_MS = 10_000;
  *
  * @param o.lock content of the policy's lock file
  * @param o.write receives log lines
+ * @param o.settleMs how long a claim waits for a runner that is about to exit, in ms
  */
 export function composeControlPlane(o: {
   env: Readonly<Record<string, string | undefined>>;
@@ -47,6 +48,7 @@ export function composeControlPlane(o: {
   runtime: Runtime;
   now?: () => number;
   write?: (line: string) => void;
+  settleMs?: number;
 }): ControlPlane {
   let config: Config;
   let lockDigest: string;
@@ -78,6 +80,7 @@ export function composeControlPlane(o: {
       log,
       now,
       newId: () => crypto.randomUUID(),
+      settleMs: o.settleMs ?? 10_000,
     });
     const deadline = o.runtime.deadline()?.getTime() ?? now() + MAX_DURATION_MS;
     for (const { runner } of report.started) {

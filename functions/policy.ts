@@ -39,8 +39,8 @@ export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
       tokens.push(name);
       continue;
     }
-    const value = credentialValue(config, source.name);
-    if (value === undefined) missing.push(credentialVariable(source.name));
+    const value = credentialValue(config, name);
+    if (value === undefined) missing.push(credentialVariable(name));
     else secrets[name] = value;
   }
   if (missing.length > 0) {

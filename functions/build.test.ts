@@ -1,0 +1,73 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildFunctions } from "./build.ts";
+
+let dirs: string[];
+let digests: string[];
+beforeAll(async () => {
+  dirs = [];
+  digests = [];
+  for (let n = 0; n < 2; n += 1) {
+    const dir = await mkdtemp(join(tmpdir(), "handrail-functions-"));
+    dirs.push(dir);
+    digests.push((await buildFunctions(dir)).digest);
+  }
+});
+afterAll(() => Promise.all(dirs.map((dir) => rm(dir, { recursive: true, force: true }))));
+
+const output = (path = "") => join(dirs[0] ?? "", ".vercel/output", path);
+
+test("two builds in two places give the same bytes", async () => {
+  expect(digests[0]).toMatch(/^sha256:[0-9a-f]{64}$/);
+  expect(digests[0]).toBe(digests[1]);
+});
+
+test("the output is a Build Output of three Web functions and one cron job", async () => {
+  const files = await readdir(output(), { recursive: true, withFileTypes: true });
+  expect(
+    files
+      .filter((file) => file.isFile())
+      .map((file) => relative(output(), join(file.parentPath, file.name)))
+      .sort(),
+  ).toEqual([
+    "config.json",
+    ...["drain", "health", "webhook"].flatMap((name) => [
+      `functions/api/${name}.func/.vc-config.json`,
+      `functions/api/${name}.func/index.mjs`,
+    ]),
+  ]);
+  expect(JSON.parse(await readFile(output("config.json"), "utf8"))).toEqual({
+    version: 3,
+    crons: [{ path: "/api/drain", schedule: "* * * * *" }],
+  });
+  expect(JSON.parse(await readFile(output("functions/api/drain.func/.vc-config.json"), "utf8"))).toMatchObject({
+    runtime: "nodejs24.x",
+    handler: "index.mjs",
+    launcherType: "Nodejs",
+    shouldAddHelpers: false,
+  });
+});
+
+test("no bundle names a path of the building machine", async () => {
+  for (const name of ["drain", "health", "webhook"]) {
+    const bundle = await readFile(output(`functions/api/${name}.func/index.mjs`), "utf8");
+    expect(bundle).not.toContain(process.cwd());
+  }
+});
+
+test("a bundle runs on its own, and a deployment without configuration says so instead of failing", async () => {
+  const url = `file://${output("functions/api/webhook.func/index.mjs")}`;
+  const script = `
+    const { POST } = await import(${JSON.stringify(url)});
+    const response = await POST(new Request("https://handrail.example/api/webhook", { method: "POST", body: "{}" }));
+    console.log(response.status, await response.text());`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: tmpdir(),
+    env: {},
+  });
+  expect(stdout).toMatch(/503 .*ANTHROPIC_ENVIRONMENT_ID is not set/);
+});
