@@ -110,7 +110,7 @@ export interface Tool<Kind extends ToolKind = ToolKind> {
   readonly timeoutMs: number;
   /** JSON Schema of the input, as the agent's definition takes it. */
   readonly inputSchema: Record<string, unknown> & { type: "object" };
-  /** Checks the input and runs. Throws a readable error where the input does not fit the schema. */
+  /** Checks the input and runs. Rejects with zod's error where the input does not fit the schema. */
   run(input: unknown, context: ContextOf[Kind]): Promise<string>;
   /** The tool in the shape that the SDK's runner takes, with its calls sent to `run`. */
   runnable(run: ToolRun): BetaRunnableTool;
@@ -172,7 +172,7 @@ export function defineTool<Kind extends ToolKind, Input extends z.ZodObject>(spe
     rerun,
     timeoutMs,
     inputSchema,
-    run: (input, context) => spec.run(spec.input.parse(input) as z.infer<Input>, context),
+    run: async (input, context) => spec.run(spec.input.parse(input) as z.infer<Input>, context),
     runnable,
   };
 }
