@@ -41,10 +41,13 @@ type Verdict = "ok" | 401 | 403;
 let server: TestServer;
 let names: Record<string, string>;
 let tokens: Record<"A" | "E" | "S", string>;
-let foreign: Record<"E" | "S", string>;
+/** Of another environment; for S also of another session in the same environment. */
+let foreign: { E: string; S: string[] };
 
-async function claimed() {
-  const scene = await server.scene([{ call: [{ name: "lookup" }] }]);
+const newScene = () => server.scene([{ call: [{ name: "lookup" }] }]);
+
+async function claimed(scene?: Awaited<ReturnType<typeof newScene>>) {
+  scene ??= await newScene();
   const session = await server.startSession(scene);
   const item = await server.worker(scene.environmentKey).beta.environments.work.poll(scene.environment.id);
   await server.idle(session.id, "requires_action");
@@ -55,9 +58,10 @@ beforeAll(async () => {
   server = await startTestServer();
   const mine = await claimed();
   const other = await claimed();
+  const sister = await claimed(mine.scene);
   names = { ENV: mine.scene.environment.id, SESN: mine.session.id, AGENT: mine.scene.agent.id, NONE: "none_1" };
   tokens = { A: API_KEY, E: mine.scene.environmentKey, S: mine.token };
-  foreign = { E: other.scene.environmentKey, S: other.token };
+  foreign = { E: other.scene.environmentKey, S: [other.token, sister.token] };
 });
 afterAll(() => server.close());
 
@@ -86,7 +90,7 @@ describe.each(MATRIX)("%s %s", (method, path, A, E, S) => {
     expect(await ask(method, path, "sk-ant-oat01-unknown")).toBe(401);
     const scoped = /ENV|SESN/.test(path);
     if (scoped && E === "ok") expect(await ask(method, path, foreign.E)).toBe(401);
-    if (scoped && S === "ok") expect(await ask(method, path, foreign.S)).toBe(401);
+    if (scoped && S === "ok") for (const token of foreign.S) expect(await ask(method, path, token)).toBe(401);
   });
 });
 

@@ -156,7 +156,10 @@ test.each([
 test("a second answer to the same call is 400", async () => {
   const { session, ids } = await parked();
   await send(session.id, result(ids[0]));
-  await expect(send(session.id, result(ids[0]))).rejects.toMatchObject({ status: 400 });
+  await expect(send(session.id, result(ids[0]))).rejects.toMatchObject({
+    status: 400,
+    message: expect.stringContaining("already has a result"),
+  });
 });
 
 test("an interrupt frees a stuck session: the turn ends, its work is queued again, and the next worker retries", async () => {
@@ -214,6 +217,30 @@ test("a message that arrives while the brain works waits for the end of its turn
     ["user.message", "agent.message"].includes(type) ? [content[0].text] : [],
   );
   expect(told).toEqual(["first", "one", "two", "second", "Done: the script has no further turns."]);
+});
+
+test("an interrupt while the brain works drops what it was about to say", async () => {
+  await server.raw("PATCH", "/console/knobs", { body: { thinkMs: 30 } });
+  const session = await server.startSession(await server.scene([]), "first");
+  await send(session.id, { type: "user.interrupt" });
+  for (const text of ["second", "third"]) {
+    await send(session.id, userMessage(text));
+    await server.idle(session.id, "end_turn");
+  }
+  await server.raw("PATCH", "/console/knobs", { body: { thinkMs: 0 } });
+  const all = await server.history(session.id);
+  expect(all.flatMap(({ type, content }) => (type === "agent.message" ? [content[0].text] : []))).toEqual([
+    "You said: second",
+    "You said: third",
+  ]);
+  expect(all.filter(({ type }) => type === "session.status_idle")).toHaveLength(3);
+});
+
+test("a script that ends with calls ends the turn without a word", async () => {
+  const { session, ids } = await parked([{ call: [{ name: "lookup" }] }]);
+  await send(session.id, result(ids[0]));
+  await server.idle(session.id, "end_turn");
+  expect(types(await server.history(session.id))).not.toContain("agent.message");
 });
 
 test("a built-in tool set to ask runs only after its confirmation, and a denial is answered by the server", async () => {

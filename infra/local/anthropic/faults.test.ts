@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { recordingTool, startTestServer, type TestServer, type Wire } from "./test-server.ts";
+import { API_KEY, recordingTool, startTestServer, type TestServer, type Wire } from "./test-server.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -37,6 +37,20 @@ test.each(["cut", "sse_error"])(
     expect((await requests(/events\/stream/)).length).toBeGreaterThan(1);
   },
 );
+
+test("a cut stream breaks off in the middle, an error frame ends it in order", async () => {
+  const { id } = await server.startSession(await server.scene([]));
+  const read = async () => {
+    const response = await fetch(`${server.url}/v1/sessions/${id}/events/stream`, {
+      headers: { "x-api-key": API_KEY },
+    });
+    return response.text();
+  };
+  await fault({ type: "cut" }, { path: "/stream" });
+  await expect(read()).rejects.toThrow("terminated");
+  await fault({ type: "sse_error" }, { path: "/stream" });
+  expect(await read()).toMatch(/^event: ping\n[\s\S]*\n\nevent: error\ndata: \{"type":"error"/);
+});
 
 test("a dropped request was never seen: the SDK's retry does it once", async () => {
   await fault({ type: "drop" }, { method: "POST", path: "^/v1/agents$" });

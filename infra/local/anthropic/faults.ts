@@ -116,19 +116,31 @@ function hangUp(c: ApiContext): Response {
   return new Response(null, { headers: { [ALREADY_SENT]: "true" } });
 }
 
+/** Breaks the connection once everything that was written so far, the head included, is on its way. */
+function breakOnceSent(outgoing: ApiContext["env"]["outgoing"]): void {
+  if (outgoing.headersSent && outgoing.writableLength === 0) outgoing.destroy();
+  else if (!outgoing.destroyed) setImmediate(breakOnceSent, outgoing);
+}
+
 /** Lets `count` events (not pings) of a stream through, then ends it: with an `error` frame, or without a word. */
 function breakOff(stream: ReadableStream<Uint8Array>, count: number, lastWords: string | null, cut: () => void) {
   let left = count;
+  let over = false;
   const decoder = new TextDecoder();
   return stream.pipeThrough(
     new TransformStream<Uint8Array, Uint8Array>({
       // Each chunk is one frame: that is how eventStream writes them.
       transform(chunk, controller) {
+        if (over) return;
         controller.enqueue(chunk);
         if (!decoder.decode(chunk).startsWith("event: ping")) left -= 1;
         if (left > 0) return;
-        if (lastWords === null) cut();
-        else controller.enqueue(new TextEncoder().encode(lastWords));
+        over = true;
+        if (lastWords === null) {
+          cut();
+          return;
+        }
+        controller.enqueue(new TextEncoder().encode(lastWords));
         controller.terminate();
       },
     }),
@@ -158,7 +170,7 @@ export function faultMiddleware(faults: Faults): MiddlewareHandler<ApiEnv> {
         const error = { type: "overloaded_error", message: "Injected fault" };
         const words = `event: error\ndata: ${JSON.stringify({ type: "error", error })}\n\n`;
         const lastWords = action.type === "sse_error" ? words : null;
-        const body = breakOff(c.res.body, action.afterEvents, lastWords, () => c.env.outgoing.destroy());
+        const body = breakOff(c.res.body, action.afterEvents, lastWords, () => breakOnceSent(c.env.outgoing));
         c.res = new Response(body, c.res);
         return;
       }

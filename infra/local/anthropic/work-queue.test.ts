@@ -1,6 +1,17 @@
 import type Anthropic from "@anthropic-ai/sdk";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { recordingTool, sessionsTokenOf, startTestServer, type TestServer, userMessage } from "./test-server.ts";
+import { createClock } from "./clock.ts";
+import { randomIds } from "./ids.ts";
+import { knobsSchema } from "./knobs.ts";
+import {
+  recordingTool,
+  sessionsTokenOf,
+  startTestServer,
+  type TestServer,
+  userMessage,
+  type Wire,
+} from "./test-server.ts";
+import { WorkQueue } from "./work-queue.ts";
 
 const TURNS = [{ call: [{ name: "lookup" }] }];
 
@@ -18,7 +29,9 @@ afterAll(() => server.close());
 
 const work = () => client.beta.environments.work;
 const here = () => ({ environment_id: scene.environment.id });
-const poll = (o: Parameters<ReturnType<typeof work>["poll"]>[1] = {}) => work().poll(scene.environment.id, o);
+type Poll = ReturnType<typeof work>["poll"];
+const poll = (o: Parameters<Poll>[1] = {}, options?: Parameters<Poll>[2]) =>
+  work().poll(scene.environment.id, o, options);
 const beat = (id: string, expected: string) => work().heartbeat(id, { ...here(), expected_last_heartbeat: expected });
 const advance = (advanceMs: number) => server.raw("POST", "/console/clock", { body: { advanceMs } });
 const stateOf = async (id: string) => (await server.client.beta.environments.work.retrieve(id, here())).state;
@@ -70,26 +83,31 @@ test("a blocking poll returns as soon as work arrives", async () => {
   expect((await waiting)?.id).toBe(session.id);
 });
 
-test("a blocking poll whose caller hung up claims nothing", async () => {
+test("a blocking poll whose caller hung up claims nothing, whatever arrives in that moment", async () => {
+  const queue = new WorkQueue({
+    clock: createClock(),
+    ids: randomIds(),
+    knobs: knobsSchema.parse({}),
+    sessionExists: () => true,
+  });
   const gone = new AbortController();
-  const waiting = work().poll(
-    scene.environment.id,
-    { block_ms: 999, "Anthropic-Worker-ID": "leaver" },
-    { signal: gone.signal },
-  );
+  const waiting = queue.poll("env_1", { blockMs: 999, signal: gone.signal });
+  gone.abort();
+  queue.enqueueSession("env_1", "sesn_1");
+  expect(await waiting).toBeNull();
+  expect((await queue.poll("env_1"))?.id).toBe("sesn_1");
+});
+
+test("the server notices that the caller of a blocking poll hung up", async () => {
+  await server.raw("DELETE", "/console/requests");
+  const gone = new AbortController();
+  const waiting = poll({ block_ms: 999, "Anthropic-Worker-ID": "leaver" }, { signal: gone.signal });
   const stats = () => server.client.beta.environments.work.stats(scene.environment.id);
   await expect.poll(async () => (await stats()).workers_polling).toBe(1);
   gone.abort();
   await expect(waiting).rejects.toThrow();
-  // Only once the server has seen the hang-up: its answer to the poll is then in the log.
-  await expect
-    .poll(async () => {
-      const { body } = await server.raw("GET", "/console/requests");
-      return body.data.filter((r: { target: string }) => r.target.includes(`${scene.environment.id}/work/poll`)).length;
-    })
-    .toBe(1);
-  const session = await server.startSession(scene);
-  expect((await poll())?.id).toBe(session.id);
+  const polls = async () => (await server.raw("GET", "/console/requests")).body.data.map((r: Wire) => r.target);
+  await expect.poll(polls).toContainEqual(expect.stringContaining("/work/poll"));
 });
 
 test("the lease is held by echoing the last heartbeat byte for byte; anything else is 412 with the server's state", async () => {
@@ -120,7 +138,9 @@ test("a lapsed lease puts the item back for another worker, and the first one's 
   expect(await poll()).toBeNull();
   await advance(2_000);
   await expect(beat(session.id, last_heartbeat)).rejects.toMatchObject({ status: 412 });
-  expect((await poll())?.id).toBe(session.id);
+  expect(await poll()).toMatchObject({ id: session.id, acknowledged_at: null, latest_heartbeat_at: null });
+  await work().ack(session.id, here());
+  expect((await beat(session.id, "NO_HEARTBEAT")).state).toBe("active");
 });
 
 test("an acknowledged item that nobody ever beats for comes back too", async () => {
