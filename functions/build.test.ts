@@ -5,6 +5,7 @@ import { join, relative } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildFunctions } from "./build.ts";
+import { CRON_SECRET, deploy, OIDC_TOKEN } from "./testing/control-plane.ts";
 
 let dirs: string[];
 let digests: string[];
@@ -60,14 +61,36 @@ test("no bundle names a path of the building machine", async () => {
 });
 
 test("a bundle runs on its own, and a deployment without configuration says so instead of failing", async () => {
-  const url = `file://${output("functions/api/webhook.func/index.mjs")}`;
-  const script = `
-    const { POST } = await import(${JSON.stringify(url)});
-    const response = await POST(new Request("https://handrail.example/api/webhook", { method: "POST", body: "{}" }));
-    console.log(response.status, await response.text());`;
-  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
-    cwd: tmpdir(),
-    env: {},
-  });
-  expect(stdout).toMatch(/503 .*ANTHROPIC_ENVIRONMENT_ID is not set/);
+  const answer = await invoke("webhook", "POST", {}, {});
+  expect(answer).toMatch(/^503 .*ANTHROPIC_ENVIRONMENT_ID is not set/);
 });
+
+test("a bundle serves a session with nothing but its environment", async () => {
+  const deployment = await deploy();
+  try {
+    deployment.anthropic.addSession("sesn_1");
+    const env = { ...deployment.env, VERCEL_OIDC_TOKEN: OIDC_TOKEN };
+    const answer = await invoke("drain", "GET", { authorization: `Bearer ${CRON_SECRET}` }, env);
+    expect(answer).toMatch(/200 .*"started":1/);
+    expect(deployment.api.calls[0]?.headers.authorization).toBe(`Bearer ${OIDC_TOKEN}`);
+    expect(deployment.api.calls[0]?.query.get("teamId")).toBe("team_1");
+    expect(deployment.anthropic.acked).toEqual(["sesn_1"]);
+  } finally {
+    await deployment.close();
+  }
+});
+
+/** Calls a function of the build in a process of its own; returns what it logged, its status and its body. */
+async function invoke(name: string, method: string, headers: Record<string, string>, env: Record<string, string>) {
+  const url = `file://${output(`functions/api/${name}.func/index.mjs`)}`;
+  const request = { method, headers, ...(method === "POST" ? { body: "{}" } : {}) };
+  const script = `
+    const handlers = await import(${JSON.stringify(url)});
+    const request = new Request("https://handrail.example/api/${name}", ${JSON.stringify(request)});
+    const response = await handlers.${method}(request);
+    console.log(response.status, await response.text());
+    process.exit();`;
+  const args = ["--input-type=module", "-e", script];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: tmpdir(), env });
+  return stdout.trim().split("\n").at(-1) ?? "";
+}

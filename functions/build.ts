@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { MAX_DURATION_MS } from "./limits.ts";
@@ -40,8 +40,8 @@ export async function buildFunctions(
 ): Promise<{ digest: string }> {
   const files = new Map<string, string | Uint8Array>();
   files.set("config.json", json({ version: 3, crons: [{ path: "/api/drain", schedule: cronSchedule }] }));
-  for (const [index, contents] of (await Promise.all(ROUTES.map(bundle))).entries()) {
-    const folder = `functions/api/${ROUTES[index]}.func`;
+  for (const [route, contents] of await bundles()) {
+    const folder = `functions/api/${route}.func`;
     files.set(`${folder}/.vc-config.json`, json(FUNCTION_CONFIG));
     files.set(`${folder}/index.mjs`, contents);
   }
@@ -72,10 +72,13 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-async function bundle(route: string): Promise<Uint8Array> {
-  const result = await build({
-    entryPoints: [join(here, "api", `${route}.ts`)],
+/** One bundle a route, by route. Bundled in one call, so that the SDKs are parsed once. */
+async function bundles(): Promise<Map<string, Uint8Array>> {
+  const { outputFiles } = await build({
+    entryPoints: ROUTES.map((route) => ({ in: join(here, "api", `${route}.ts`), out: route })),
     absWorkingDir: here,
+    // Nothing is written: it only names the results.
+    outdir: here,
     bundle: true,
     write: false,
     platform: "node",
@@ -89,7 +92,5 @@ async function bundle(route: string): Promise<Uint8Array> {
     banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
     logLevel: "silent",
   });
-  const output = result.outputFiles[0];
-  if (output === undefined) throw new Error(`esbuild wrote no bundle for functions/api/${route}.ts`);
-  return output.contents;
+  return new Map(outputFiles.map(({ path, contents }) => [basename(path, ".js"), contents]));
 }

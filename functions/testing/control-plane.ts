@@ -11,12 +11,19 @@ export const ENVIRONMENT_KEY = "sk-ant-oat01-environment-key";
 /** URL-safe base64, as the Console shows it: the verifier alone would throw on it. */
 export const SIGNING_KEY = "whsec_-_-_abcdefghijklmnopqrstuvwxyz-_-_";
 
+const claims = { owner_id: "team_1", project_id: "prj_1", exp: 4_000_000_000 };
+
+/** What the sandbox SDK takes its credentials from, as on the platform: a JWT with these claims. */
+export const OIDC_TOKEN = `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c2ln`;
+
 /** A control plane and what it talks to. */
 export interface TestDeployment {
   readonly anthropic: FakeAnthropic;
   readonly api: FakeSandboxApi;
   readonly plane: ControlPlane;
   readonly lines: string[];
+  /** The variables of the deployment. */
+  readonly env: Readonly<Record<string, string>>;
   /** What goes on after the answers. */
   readonly background: Promise<unknown>[];
   /** Another control plane over the same fakes, with other variables. */
@@ -25,10 +32,7 @@ export interface TestDeployment {
 }
 
 export async function deploy(): Promise<TestDeployment> {
-  // What the SDK takes its credentials from, as on the platform: a JWT with these claims.
-  const claims = { owner_id: "team_1", project_id: "prj_1", exp: 4_000_000_000 };
-  process.env.VERCEL_OIDC_TOKEN = `e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.c2ln`;
-
+  process.env.VERCEL_OIDC_TOKEN = OIDC_TOKEN;
   const anthropic = await startFakeAnthropic("env_1", ENVIRONMENT_KEY);
   const api = await startFakeSandboxApi();
   api.snapshots.add("snap_1");
@@ -62,6 +66,7 @@ export async function deploy(): Promise<TestDeployment> {
     anthropic,
     api,
     plane: redeploy({}),
+    env,
     lines,
     background,
     redeploy,
