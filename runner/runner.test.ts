@@ -161,6 +161,19 @@ describe.each(ways)("an executor kept apart by %s", (way) => {
   });
 });
 
+test("a supervisor that is killed leaves no executor behind", async () => {
+  const runner = await installRunner({ unprivileged: !isRoot });
+  const supervisor = runner.start(handoverFor(runner));
+  await supervisor.record("run.started");
+  const executors = () =>
+    spawnSync("pgrep", ["-f", `executor support ${runner.workspace}`], { encoding: "utf8" }).stdout;
+  expect(executors()).not.toBe("");
+  supervisor.child.kill("SIGKILL");
+  await supervisor.exited;
+  while (executors() !== "") await new Promise((resolve) => setTimeout(resolve, 20));
+  runner.remove();
+});
+
 describe("a supervisor that must not start", () => {
   let runner: InstalledRunner;
 

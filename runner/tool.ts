@@ -67,7 +67,7 @@ export interface CommandResult {
   /** null when a signal ended it. */
   readonly exitCode: number | null;
   readonly signal: string | null;
-  /** stdout and stderr as they came, the last {@link CommandResult.omittedBytes} + n bytes of it. */
+  /** stdout and stderr as they came; of a long output, the end. */
   readonly output: string;
   /** How many bytes at the start of the output were dropped to keep it within its cap. */
   readonly omittedBytes: number;

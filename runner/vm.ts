@@ -71,7 +71,12 @@ export const snapshotSteps: readonly SnapshotStep[] = [
       `echo '${name}:x:${uid}:${gid}:handrail executor:${WORKSPACE}:/bin/sh' >> /etc/passwd`,
   ),
   root("mkdir", "-p", WORKSPACE),
-  root("chown", "-R", `${uid}:${gid}`, WORKSPACE),
+  // In a user namespace that has no such user (the way without root), the workspace stays whose it is.
+  shell(
+    `chown -R ${uid}:${gid} ${WORKSPACE} 2>/dev/null || ` +
+      `{ read -r _ _ count < /proc/self/uid_map; [ "$count" -le ${uid} ]; } || ` +
+      `{ echo "${WORKSPACE} cannot be given to uid ${uid}" >&2; exit 1; }`,
+  ),
   root("chmod", "0755", WORKSPACE),
   root("chown", "-R", "0:0", INSTALL_DIR),
   root("chmod", "0755", INSTALL_DIR, BOOT_PATH),

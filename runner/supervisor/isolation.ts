@@ -60,7 +60,8 @@ export function isolated(
   // The signal that unshare set for its own end is lost when the user changes (prctl(2), PR_SET_PDEATHSIG).
   const dropped = [setpriv, ...user, ...drop, "--pdeathsig", "KILL", sh, "-c", INIT, sh, ...program];
   const prepared = network === "none" ? [sh, "-c", `${LOOPBACK_UP}; exec "$@"`, sh, ...dropped] : dropped;
-  return [unshare, ...namespaces, "--", ...prepared];
+  // When the supervisor is killed, unshare is, and with it (--kill-child) everything in the namespaces.
+  return [setpriv, "--pdeathsig", "KILL", "--", unshare, ...namespaces, "--", ...prepared];
 }
 
 /** What of an executor is compared with the supervisor's own. */

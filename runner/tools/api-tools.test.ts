@@ -15,11 +15,13 @@ const bound = bindInSandbox(parseLock(lockJson), handover);
 
 let origins: HttpsOrigins;
 let status: number;
+let body: string;
 
 beforeEach(async () => {
   status = 200;
+  body = '{"id":"cus_42"}';
   origins = await startHttpsOrigins({
-    "api.crm.example": (_request, response) => response.writeHead(status).end('{"id":"cus_42"}'),
+    "api.crm.example": (_request, response) => response.writeHead(status).end(body),
     "api.anthropic.com": (_request, response) => response.end("{}"),
     "packages.example": (_request, response) => response.end("{}"),
   });
@@ -53,6 +55,11 @@ describe("get_customer", () => {
   test("passes on what the firewall or the API says when it refuses", async () => {
     status = 403;
     await expect(getCustomer.run({}, context("get_customer"))).rejects.toThrow(/HTTP 403: \{"id":"cus_42"\}/);
+  });
+
+  test("does not take an answer without end", async () => {
+    body = "x".repeat(300_000);
+    await expect(getCustomer.run({}, context("get_customer"))).rejects.toThrow(/more than 262144 bytes/);
   });
 
   test("says that the session has no customer", async () => {

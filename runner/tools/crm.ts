@@ -18,14 +18,24 @@ export function boundCustomer({ variables }: Pick<ApiContext, "variables">): str
   return customer;
 }
 
+/** The most of an answer that is read, in bytes: what a result may hold. */
+const MAX_BODY_BYTES = 256 * 1024;
+
 /**
  * The body of a successful answer.
  *
  * @throws Error with the status and the beginning of the answer: when the firewall refuses a request, its answer names
- * the policy and what would be needed.
+ * the policy and what would be needed. Also when the answer is larger than {@link MAX_BODY_BYTES}.
  */
 export async function successBody(response: Response, what: string): Promise<string> {
-  const body = await response.text();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) throw new Error(`${what} answered with more than ${MAX_BODY_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  const body = Buffer.concat(chunks).toString("utf8");
   if (response.ok) return body;
   throw new Error(`${what} answered HTTP ${response.status}: ${body.slice(0, 2000) || "(empty)"}`);
 }
