@@ -236,7 +236,8 @@ test("the schedule removes sandboxes whose runner exited, and leaves live ones a
   // Of the same environment, but no session's: a snapshot that is being built, say.
   if (live) {
     const { "handrail-runner": _, ...tags } = live.tags;
-    d.api.sandboxes.set("handrail-snapshot", { ...live, name: "handrail-snapshot", vmId: "sbx_other", tags });
+    const other = { ...live, name: "handrail-snapshot", vmId: "sbx_other", status: "stopped", tags };
+    d.api.sandboxes.set(other.name, other);
     const foreign = { ...live.tags, "handrail-environment": "env_2" };
     d.api.sandboxes.set("foreign", { ...live, name: "foreign", vmId: "sbx_foreign", tags: foreign, status: "stopped" });
   }
