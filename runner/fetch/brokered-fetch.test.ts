@@ -68,9 +68,11 @@ describe("the ticket", () => {
 
   test("is not spent over plain HTTP or on another port", async () => {
     const spent: OutboundRequest[] = [];
-    const eager = createBrokeredFetch({ ticket: TICKET, deserves: (request) => spent.push(request) > 0 });
-    await expect(eager("http://127.0.0.1:1/v1/customers/c1")).rejects.toThrow();
-    await expect(eager("https://127.0.0.1:1/v1/customers/c1")).rejects.toThrow();
+    const deserves = (request: OutboundRequest) => spent.push(request) > 0;
+    const eager = createBrokeredFetch({ ticket: TICKET, deserves, dispatcher: origins.dispatcher });
+    await expect(eager("http://api.crm.example/v1/customers/c1")).rejects.toThrow(/failed/);
+    await (await eager("https://api.crm.example:8443/v1/customers/c1")).text();
+    expect(tickets()).toEqual([undefined]);
     expect(spent).toEqual([]);
   });
 
