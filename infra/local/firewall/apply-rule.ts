@@ -10,8 +10,7 @@ export type DirectResponse = Extract<NetworkPolicyRule, { response: unknown }>["
  * (contracts/vercel-firewall.md §1.8). Transforms only set, so all other guest headers stay.
  */
 export function transformHeaders(rule: NetworkPolicyRule | null, headers: Pairs): Pairs {
-  const entries =
-    rule && "transform" in rule ? rule.transform.flatMap((each) => Object.entries(each.headers ?? {})) : [];
+  const entries = (rule?.transform ?? []).flatMap((each) => Object.entries(each.headers ?? {}));
   return entries.reduce<Pairs>((current, [name, value]) => setHeader(current, name, value), headers);
 }
 

@@ -182,11 +182,11 @@ export function createFirewall(options: FirewallOptions): Firewall {
     });
     const rule = decision.rule;
     if (decision.domain === null) return void request.socket.destroy();
-    if (rule && "response" in rule && rule.response) {
+    if (rule?.response) {
       entry.status = rule.response.statusCode;
       return respond(request, answer, rule.response);
     }
-    if (rule && "forwardURL" in rule && rule.forwardURL) {
+    if (rule?.forwardURL !== undefined) {
       const forwarding = forward(rule.forwardURL, { host, target, headers }, options.identify);
       entry.status = await send(request, answer, forwarding.url.hostname, forwarding.target, forwarding.headers);
       return;

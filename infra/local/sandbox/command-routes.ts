@@ -1,6 +1,7 @@
 import type { Context, Hono } from "hono";
 import { notFound } from "./api-error.ts";
 import type { Command } from "./command.ts";
+import type { FaultVariables } from "./faults.ts";
 import { showCommand } from "./records.ts";
 import { check, commandBody, killBody } from "./requests.ts";
 import type { Sandboxes } from "./sandboxes.ts";
@@ -8,8 +9,8 @@ import type { Sandboxes } from "./sandboxes.ts";
 const BASE = "/v2/sandboxes/sessions/:id/cmd";
 
 /** Commands: run, look at, read, kill (contracts/vercel-sandbox-api.md §2.3 rows 9 to 12). */
-export function addCommandRoutes(app: Hono, sandboxes: Sandboxes): void {
-  function find(c: Context): Command {
+export function addCommandRoutes(app: Hono<FaultVariables>, sandboxes: Sandboxes): void {
+  function find(c: Context<FaultVariables>): Command {
     const command = sandboxes.getSession(c.req.param("id") ?? "").commands.get(c.req.param("cmd") ?? "");
     if (!command) throw notFound(`Command ${c.req.param("cmd")}`);
     return command;
@@ -53,12 +54,14 @@ export function addCommandRoutes(app: Hono, sandboxes: Sandboxes): void {
 }
 
 /** A stream of JSON lines; the SDK compares the content type strictly. */
-function ndjson(c: Context, lines: () => AsyncGenerator<object>): Response {
+function ndjson(c: Context<FaultVariables>, lines: () => AsyncGenerator<object>): Response {
   const source = lines();
   const encoder = new TextEncoder();
+  let left = c.get("cutAfter") ?? Number.POSITIVE_INFINITY;
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       const { value, done } = await source.next();
+      if (left-- <= 0) return void c.env.outgoing.destroy();
       if (done) controller.close();
       else controller.enqueue(encoder.encode(`${JSON.stringify(value)}\n`));
     },

@@ -1,3 +1,4 @@
+import type { HttpBindings } from "@hono/node-server";
 import { z } from "zod";
 
 /** A fault to inject, as `POST /console/faults` takes it. */
@@ -33,4 +34,10 @@ export function createFaults() {
       return fault;
     },
   };
+}
+
+/** What a fault leaves on a request's context: lines of an NDJSON answer after which it is cut. */
+export interface FaultVariables {
+  Bindings: HttpBindings;
+  Variables: { cutAfter?: number };
 }

@@ -1,6 +1,7 @@
 import type { Context, Hono } from "hono";
 import { badRequest, notFound } from "./api-error.ts";
 import { DEFAULT_CWD } from "./disk.ts";
+import type { FaultVariables } from "./faults.ts";
 import { GuestStartError } from "./machine.ts";
 import { check, pathBody } from "./requests.ts";
 import type { Sandboxes } from "./sandboxes.ts";
@@ -11,7 +12,7 @@ const BASE = "/v2/sandboxes/sessions/:id/fs";
  * The file calls. Each is a program run inside the machine as its default user, so what that user may not touch the
  * API does not touch either, and no path is ever followed on the host.
  */
-export function addFileRoutes(app: Hono, sandboxes: Sandboxes): void {
+export function addFileRoutes(app: Hono<FaultVariables>, sandboxes: Sandboxes): void {
   app.post(`${BASE}/mkdir`, async (c) => {
     const { path, cwd, recursive } = check(pathBody, await c.req.json());
     const done = await runTool(sandboxes, c, "mkdir", [...(recursive ? ["-p"] : []), "--", path], cwd);
@@ -37,7 +38,7 @@ export function addFileRoutes(app: Hono, sandboxes: Sandboxes): void {
 
 async function runTool(
   sandboxes: Sandboxes,
-  c: Context,
+  c: Context<FaultVariables>,
   cmd: string,
   args: string[],
   cwd = DEFAULT_CWD,

@@ -58,26 +58,28 @@ const ROOT_CAPABILITIES = [
 ];
 
 /** Closes what the host's own parent may have leaked, and keeps descriptor 3. */
-const CLOSE_OTHERS =
-  'for fd in /proc/self/fd/*; do fd=${fd##*/}; [ "$fd" -gt 3 ] && eval "exec $fd>&-"; done; exec "$@"';
+const CLOSE_OTHERS = `for fd in /proc/self/fd/*; do fd=\${fd##*/}; [ "$fd" -gt 3 ] && eval "exec $fd>&-"; done; exec "$@"`;
 const AGENT = "/run/sandbox/agent.mjs";
 
 /**
  * Prepares a host below `stateDir` (mode 0700): base disk, agent, and nothing left of an earlier run.
  *
+ * @param executorMode "uid" takes root; "pidns", in a user namespace, works for anybody (as root it is for tests: its
+ *   guests share root's id and cannot mount a /proc of their own).
  * @param nodeBinary Node 24 binary that every sandbox gets as /usr/local/bin/node.
  * @throws Error naming the command that installs what is missing.
  */
 export async function createSandboxHost({
   stateDir,
   nodeBinary,
+  executorMode = process.getuid?.() === 0 ? "uid" : "pidns",
 }: {
   stateDir: string;
   nodeBinary: string;
+  executorMode?: ExecutorMode;
 }): Promise<SandboxHost> {
   assertTools();
-  const root = process.getuid?.() === 0;
-  const executorMode: ExecutorMode = root ? "uid" : "pidns";
+  const root = executorMode === "uid";
   const base = join(stateDir, "base");
   const sessions = join(stateDir, "sessions");
   for (const leftover of [base, sessions]) await removeDisk(leftover);

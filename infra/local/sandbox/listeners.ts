@@ -3,12 +3,12 @@
  * ends: `node listeners.ts <address>`, started by `network.ts` through nsenter, with the host's files and processes.
  * No process of ours stays near the guest; the sockets live in the parent.
  */
-import { createSocket } from "node:dgram";
-import { createServer } from "node:net";
+import { createSocket, type Socket } from "node:dgram";
+import { createServer, type Server } from "node:net";
 
 const address = process.argv[2] ?? "";
 
-function give(name: string, handle: Parameters<NonNullable<typeof process.send>>[1]): Promise<void> {
+function give(name: string, handle: Server | Socket): Promise<void> {
   return new Promise((resolve, reject) => {
     process.send?.(name, handle, {}, (error) => (error ? reject(error) : resolve()));
   });

@@ -56,7 +56,10 @@ export async function openGuestNetwork(pid: number, ownUserNamespace: boolean): 
   });
   const [tls, http, dnsTcp] = ["tls", "http", "dnsTcp"].map((name) => sockets.get(name) as Server);
   const dnsUdp = sockets.get("dnsUdp") as UdpSocket;
-  http?.on("connection", (socket) => socket.resetAndDestroy());
+  http?.on("connection", (socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.once("data", () => socket.resetAndDestroy());
+  });
   return {
     onTls: (handler) => void tls?.on("connection", handler),
     onDnsTcp: (handler) => void dnsTcp?.on("connection", handler),

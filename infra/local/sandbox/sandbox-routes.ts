@@ -1,4 +1,5 @@
 import type { Context, Hono } from "hono";
+import type { FaultVariables } from "./faults.ts";
 import type { Sandbox } from "./records.ts";
 import { showSandbox, showSession, showSnapshot } from "./records.ts";
 import { check, createBody, extendBody, listQuery, page, policyBody, snapshotBody, updateBody } from "./requests.ts";
@@ -10,14 +11,15 @@ const SNAPSHOT = "/v2/sandboxes/snapshots/:id";
 const SANDBOX = "/v2/sandboxes/:name";
 
 /** Sandboxes, their sessions and snapshots (contracts/vercel-sandbox-api.md §2.3). No port is exposed: no routes. */
-export function addSandboxRoutes(app: Hono, sandboxes: Sandboxes, snapshots: SnapshotStore): void {
+export function addSandboxRoutes(app: Hono<FaultVariables>, sandboxes: Sandboxes, snapshots: SnapshotStore): void {
   const whole = (sandbox: Sandbox) => ({
     sandbox: showSandbox(sandbox),
     session: showSession(sandbox.session),
     routes: [],
   });
 
-  const create = async (c: Context) => c.json(whole(await sandboxes.create(check(createBody, await c.req.json()))));
+  const create = async (c: Context<FaultVariables>) =>
+    c.json(whole(await sandboxes.create(check(createBody, await c.req.json()))));
   app.post("/v2/sandboxes", create);
   app.post("/v3/sandboxes", create);
 

@@ -3,6 +3,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { serve } from "@hono/node-server";
+import type { NetworkPolicy } from "@vercel/sandbox";
 import { Hono } from "hono";
 import { evaluate } from "../../../policies/engine/evaluate.ts";
 import { createAuthority } from "../authority.ts";
@@ -10,7 +11,7 @@ import { createDecisionLog, type DecisionEntry } from "../firewall/decisions.ts"
 import { ApiError } from "./api-error.ts";
 import { addCommandRoutes } from "./command-routes.ts";
 import { removeDisk } from "./disk.ts";
-import { createFaults, faultBody } from "./faults.ts";
+import { createFaults, type FaultVariables, faultBody } from "./faults.ts";
 import { addFileRoutes } from "./file-routes.ts";
 import { createSandboxHost, type ExecutorMode } from "./host.ts";
 import { createIdentityTokens } from "./identity.ts";
@@ -33,6 +34,8 @@ export interface SandboxApiOptions {
   stateDir: string;
   /** Node 24 binary that sandboxes get as /usr/local/bin/node. */
   nodeBinary: string;
+  /** How to keep commands apart; the best that this process may, when absent. */
+  executorMode?: ExecutorMode;
   clock?: Clock;
   log?: (source: "sandbox" | "firewall", record: Record<string, unknown>) => void;
 }
@@ -44,6 +47,19 @@ export interface SandboxApi {
   executorMode: ExecutorMode;
   /** What the firewalls decided, oldest first. */
   decisions(sandbox?: string): DecisionEntry[];
+  /**
+   * The policy that a running sandbox is under, with every value in it: what no client can read back. For the proof
+   * that its secrets are nowhere else.
+   *
+   * @throws ApiError 404
+   */
+  policyOf(name: string): NetworkPolicy;
+  /**
+   * Folder with the files of a snapshot.
+   *
+   * @throws ApiError 410 when it does not exist any more.
+   */
+  snapshotDisk(id: string): string;
   /** Stops every sandbox and removes their disks and snapshots. */
   close(): Promise<void>;
 }
@@ -73,7 +89,11 @@ export async function startSandboxApi(options: SandboxApiOptions): Promise<Sandb
       return kept.add(entry);
     },
   };
-  const host = await createSandboxHost({ stateDir: options.stateDir, nodeBinary: options.nodeBinary });
+  const host = await createSandboxHost({
+    stateDir: options.stateDir,
+    nodeBinary: options.nodeBinary,
+    ...(options.executorMode && { executorMode: options.executorMode }),
+  });
   const snapshotFolder = join(options.stateDir, "snapshots");
   await removeDisk(snapshotFolder);
   await mkdir(snapshotFolder, { mode: 0o700 });
@@ -93,7 +113,7 @@ export async function startSandboxApi(options: SandboxApiOptions): Promise<Sandb
   });
   const faults = createFaults();
 
-  const app = new Hono();
+  const app = new Hono<FaultVariables>();
   app.onError((error, c) => {
     if (error instanceof ApiError) return c.json({ error: { code: error.code, message: error.message } }, error.status);
     if (error instanceof SyntaxError)
@@ -122,8 +142,8 @@ export async function startSandboxApi(options: SandboxApiOptions): Promise<Sandb
       const body = JSON.stringify({ error: { code: fault.code, message: "Injected fault." } });
       return new Response(body, { status: fault.status, headers });
     }
-    await next();
-    if (fault.cutAfter !== undefined && c.res.body) c.res = new Response(cut(c.res.body, fault.cutAfter), c.res);
+    if (fault.cutAfter !== undefined) c.set("cutAfter", fault.cutAfter);
+    return next();
   });
   app.post("/console/faults", async (c) => {
     faults.add(check(faultBody, await c.req.json()));
@@ -151,6 +171,8 @@ export async function startSandboxApi(options: SandboxApiOptions): Promise<Sandb
     url: `http://127.0.0.1:${port}`,
     executorMode: host.executorMode,
     decisions: (sandbox) => decisions.list(sandbox),
+    policyOf: (name) => sandboxes.getSandbox(name).session.policy,
+    snapshotDisk: (id) => snapshots.disk(id),
     async close() {
       server.close();
       await sandboxes.close();
@@ -158,17 +180,4 @@ export async function startSandboxApi(options: SandboxApiOptions): Promise<Sandb
       await removeDisk(options.stateDir);
     },
   };
-}
-
-/** Breaks a stream off after so many lines. */
-function cut(body: ReadableStream<Uint8Array>, lines: number): ReadableStream<Uint8Array> {
-  let left = lines;
-  return body.pipeThrough(
-    new TransformStream({
-      transform(chunk, controller) {
-        if (left-- <= 0) return controller.error(new Error("Injected fault."));
-        controller.enqueue(chunk);
-      },
-    }),
-  );
 }
