@@ -1,12 +1,19 @@
 /** `npm run policy -- lock | check | explain …`: see `usage`. */
-import { join } from "node:path";
+
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { compile } from "../policies/engine/compile.ts";
 import { PolicyError } from "../policies/engine/errors.ts";
-import { runInlineTests } from "../policies/engine/inline-tests.ts";
-import { loadPolicies, staleLock, writeLock } from "../policies/engine/policy-files.ts";
+import { explain } from "../policies/engine/explain.ts";
+import { describeOutcome, runInlineTests } from "../policies/engine/inline-tests.ts";
+import { loadPolicies, loadPolicy, staleLock, writeLock } from "../policies/engine/policy-files.ts";
 
 const usage = `npm run policy -- lock     write the locks of all policies
-npm run policy -- check    are the locks current, and do the policies' own tests hold?`;
+npm run policy -- check    are the locks current, and do the policies' own tests hold?
+npm run policy -- explain POLICY METHOD URL [--header 'name: value']… [--as PRINCIPAL] [--phase setup] [--json]
+                           what becomes of a request, and which rule decides. POLICY is a .policy.ts file or a JSON
+                           file with a raw networkPolicy; variables take their example values`;
 
 const folder = join(import.meta.dirname, "..", "policies");
 
@@ -35,8 +42,36 @@ async function check(): Promise<number> {
   return failures.length === 0 ? 0 : 1;
 }
 
-const { positionals } = parseArgs({ allowPositionals: true });
-const verbs: Record<string, () => Promise<number>> = { lock, check };
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    header: { type: "string", multiple: true, default: [] },
+    as: { type: "string", default: "sandbox" },
+    phase: { type: "string", default: "run" },
+    json: { type: "boolean", default: false },
+  },
+});
+
+async function explainRequest(): Promise<number> {
+  const [, file, method, url] = positionals;
+  if (file === undefined || method === undefined || url === undefined || !/^(?:run|setup)$/.test(values.phase)) {
+    console.error(usage);
+    return 1;
+  }
+  const source = file.endsWith(".json")
+    ? { raw: JSON.parse(await readFile(file, "utf8")) }
+    : await loadPolicy(resolve(file)).then(({ policy }) => ({ policy, lock: compile(policy) }));
+  const phase = values.phase === "setup" ? "setup" : "run";
+  const explanation = explain(source, { method, url, headers: values.header, as: values.as, phase });
+  if (values.json) console.log(JSON.stringify(explanation));
+  else
+    console.log(
+      `${describeOutcome(explanation.outcome)}\n  ${[explanation.why, ...explanation.passedOver].join("\n  ")}`,
+    );
+  return 0;
+}
+
+const verbs: Record<string, () => Promise<number>> = { lock, check, explain: explainRequest };
 const verb = verbs[positionals[0] ?? ""];
 if (verb === undefined) {
   console.error(usage);

@@ -131,6 +131,7 @@ describe("the key that holds for a host", () => {
     ["www.example", "*"],
     ["api.up.example", "API.Up.example"],
     ["a.b.mid.c.example", "*.mid.*.example"],
+    ["mid.c.example", "*"],
     ["xb.example", "*"],
   ])("%s: %s", (host, key) => expect(evaluate(policy, send("/", { host })).domain).toBe(key));
 });
