@@ -43,6 +43,8 @@ export class FunctionProcess {
   readonly #active = new Map<string, { timer: NodeJS.Timeout; underWay: Set<"response" | "background"> }>();
   #accepting = true;
   #ended = false;
+  /** Its end is wanted, so it is nothing to tell people about. */
+  #stopping = false;
 
   constructor({ nodeBinary, order, env, onLine }: FunctionProcessOptions) {
     this.#child = spawn(nodeBinary, [LAUNCHER], { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });
@@ -55,7 +57,7 @@ export class FunctionProcess {
     this.#port.catch(() => {});
     this.#child.once("error", (error) => onLine("stderr", `cannot start the function process: ${error.message}`));
     this.#child.once("exit", (code, signal) => {
-      if (this.#accepting) onLine("stderr", `function process ended: ${signal ?? `exit status ${code}`}`);
+      if (!this.#stopping) onLine("stderr", `function process ended: ${signal ?? `exit status ${code}`}`);
       this.#accepting = false;
       this.#ended = true;
     });
@@ -86,6 +88,8 @@ export class FunctionProcess {
     } catch {
       if (!response.headersSent) answerError(response, 500, "FUNCTION_INVOCATION_FAILED");
       else response.destroy();
+      // The connection breaks a moment before the exit is heard of: the next request must not meet the dying process.
+      this.#accepting = false;
       this.#settle(id, "response", "background");
     }
   }
@@ -93,12 +97,14 @@ export class FunctionProcess {
   /** Takes no further invocations and ends when those under way have. */
   drain(): void {
     this.#accepting = false;
+    this.#stopping = true;
     if (this.#active.size === 0) this.#child.kill();
   }
 
   /** Ends it at once. */
   async kill(): Promise<void> {
     this.#accepting = false;
+    this.#stopping = true;
     for (const { timer } of this.#active.values()) clearTimeout(timer);
     if (this.#ended || this.#child.pid === undefined) return;
     const exited = once(this.#child, "exit");
