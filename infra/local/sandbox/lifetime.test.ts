@@ -67,7 +67,7 @@ test("without root a sandbox works the same, its commands in nested PID namespac
     allow: { "api.example": [{ transform: [{ headers: { host: "api.example" } }] }] },
   });
   const script = `id -u; curl -sS https://api.example/; echo; curl -sS https://unlisted.example/ 2>/dev/null; echo $?
-    unshare --pid --fork --mount --net bash -c "echo $$; mount -o remount,rw,bind /usr 2>&1"`;
+    unshare --pid --fork --mount --net bash -c 'echo $$; mount -o remount,rw,bind /usr 2>&1'`;
   const done = await sandbox.runCommand("bash", ["-c", script]);
   expect(await done.stdout()).toMatch(/^0\nreached\n6\n1\nmount: .*permission denied/);
   const snapshot = await sandbox.snapshot();
