@@ -117,6 +117,13 @@ test("every rule that lets a request through names the principal upstream instea
   expect(rule?.transform).toEqual([{ headers: { [TICKET_HEADER]: "sandbox", Host: "a.example" } }]);
 });
 
+test("below a wildcard Host is free, which its outcome says", () => {
+  const policy = bound(policyOf([], [], [{ host: "*.cdn.example", methods: ["GET"], reason: "mirrors" }]));
+  const request = { method: "GET", target: "/", headers: [] };
+  expect(evaluate(policy, { ...request, host: "a.b.cdn.example" }).outcome).toEqual({ kind: "plain", hostFree: true });
+  expect(evaluate(policy, { ...request, host: "cdn.example" }).outcome).toEqual({ kind: "denied" });
+});
+
 test("every host ends with a refusal that tells the model what is allowed there", () => {
   const rule: AllowRule = { host: "api.crm.example", methods: ["GET"], path: "/v1/{customer}", credential: "crm" };
   const { run } = compile(policyOf([rule])).phases;
