@@ -12,13 +12,13 @@ export type Route = "heartbeat" | "stop" | "session" | "history" | "stream" | "s
 
 /** What {@link watchFetch} reports to. */
 export interface TrafficListener {
-  /** Any answer of one of the six routes, before the SDK sees it. */
-  answered(route: Route, status: number): void;
+  /** One of the six routes refused, before the SDK sees it; `detail` is the beginning of the answer. */
+  refused(route: Route, status: number, detail: string): void;
   /** A heartbeat that was accepted says that the item is to be stopped. */
   stopRequested(): void;
   /** An event of the history or the stream. */
   event(value: unknown, source: "history" | "stream"): void;
-  /** Whether the result of a call was accepted; `detail` is the beginning of the answer that refused it. */
+  /** Whether the result of a call was accepted. */
   resultSent(callId: string, status: number, detail: string): void;
 }
 
@@ -30,6 +30,9 @@ const sentSchema = z.object({
 
 /** How much the stream may run ahead of the SDK, which does not read while a tool runs. */
 const STREAM_BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** How much of a refusal is kept: enough for the sentence in which the firewall names the policy. */
+const DETAIL_CHARS = 500;
 
 /** Names the route of a request, or undefined for one that a runner has no business with. */
 export function routeOf(
@@ -67,9 +70,14 @@ export function watchFetch(fetch: BrokeredFetch, handover: Handover, listener: T
       ? routeOf(init.method ?? "GET", pathname.slice(base.length), handover)
       : undefined;
     if (route === undefined) return response;
-    listener.answered(route, response.status);
-    if (route === "send") return watchSend(response, init, listener);
-    if (!response.ok) return response;
+    if (!response.ok) {
+      const { copy, text } = await read(response);
+      const detail = text.slice(0, DETAIL_CHARS);
+      listener.refused(route, response.status, detail);
+      if (route === "send") for (const id of answeredCalls(init)) listener.resultSent(id, response.status, detail);
+      return copy;
+    }
+    if (route === "send") for (const id of answeredCalls(init)) listener.resultSent(id, response.status, "");
     if (route === "heartbeat") {
       const { copy, value } = await read(response);
       const beat = heartbeatSchema.safeParse(value);
@@ -89,12 +97,11 @@ export function watchFetch(fetch: BrokeredFetch, handover: Handover, listener: T
   };
 }
 
-async function watchSend(response: Response, init: BrokeredInit, listener: TrafficListener): Promise<Response> {
-  const body = typeof init.body === "string" ? sentSchema.safeParse(JSON.parse(init.body)) : undefined;
-  const ids = (body?.data?.events ?? []).map((event) => event.tool_use_id ?? event.custom_tool_use_id);
-  const { copy, text } = await read(response);
-  for (const id of ids) if (id !== undefined) listener.resultSent(id, response.status, text.slice(0, 500));
-  return copy;
+/** Ids of the calls whose results a request carries. */
+function answeredCalls({ body }: BrokeredInit): string[] {
+  const sent = typeof body === "string" ? sentSchema.safeParse(JSON.parse(body)).data : undefined;
+  const ids = (sent?.events ?? []).map((event) => event.tool_use_id ?? event.custom_tool_use_id);
+  return ids.filter((id) => id !== undefined);
 }
 
 /** Reads an answer, and returns it as if it had not been read. */

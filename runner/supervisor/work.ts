@@ -83,10 +83,10 @@ export async function serveWork(options: WorkOptions): Promise<Outcome> {
 
   const refused = new Set<string>();
   const traffic: TrafficListener = {
-    answered(route, status) {
+    refused(route, status, detail) {
       if (route === "heartbeat" && status === 412) outcome.note("lease_lost");
       if ((status === 401 || status === 403) && route !== "stop") {
-        log("error", "token.refused", { route, status });
+        log("error", "token.refused", { route, status, detail });
         // Where sending is what was refused, waiting for another answer to be sent is idle.
         const limitMs = route === "send" ? 0 : LAST_ANSWERS_MS;
         end("token_ended", "The session's token ended before the call was done", QUIET_MS, limitMs);
