@@ -37,6 +37,8 @@ const stackConfig = z.strictObject({
   projectName: given.regex(/^[a-z0-9-]{1,52}$/, "must have 1 to 52 lower-case letters, digits and hyphens").optional(),
   /** Sandbox image; Vercel's default when left out. */
   sandboxImage: given.max(255).optional(),
+  /** Folder, relative to the repository root, whose files every session finds in /workspace. */
+  workspace: given.optional(),
   /** Whether the environment is protected; true unless anthropicBaseUrl is given. */
   protect: flag.optional(),
 });

@@ -15,6 +15,7 @@ import { snapshotSteps } from "../runner/vm.ts";
 import { ControlPlane } from "./components/control-plane.ts";
 import { readConfig } from "./config.ts";
 import { Agent, EgressPolicy, Environment, Provider, Snapshot, WebhookEndpoint } from "./provider/resources.ts";
+import { readWorkspace } from "./provider/workspace-files.ts";
 
 // ── Configuration and builds: whatever is wrong with them is said before anything is touched. ──────────────────────
 
@@ -25,6 +26,7 @@ const lock = parseLock(JSON.parse(await readFile(`policies/${supportAgent.name}.
 const paths = { runner: "runner/dist", functions: "functions/dist" };
 const runner = await buildRunner(paths.runner);
 const functions = await buildFunctions(paths.functions);
+const workspace = config.workspace === undefined ? undefined : await readWorkspace(config.workspace);
 
 /** Values of the policy's credentials, by credential. */
 const credentials: Record<string, pulumi.Output<string>> = { crm: config.crmToken, "crm-write": config.crmWriteToken };
@@ -86,6 +88,8 @@ const snapshot = new Snapshot(
     image: config.sandboxImage,
     runnerDir: paths.runner,
     runnerDigest: runner.digest,
+    workspaceDir: config.workspace,
+    workspaceDigest: workspace?.digest,
     steps: snapshotSteps.map(({ cmd, args, sudo }) => ({ cmd, args: [...args], sudo })),
     networkPolicy: setupPolicy(),
     expirationDays: 30,

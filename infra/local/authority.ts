@@ -1,7 +1,7 @@
 /** A certificate authority of this machine: what the local cloud's TLS certificates are signed by. */
 import { randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
-import "./reflect-metadata.ts";
+import "reflect-metadata";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,

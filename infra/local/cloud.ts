@@ -96,12 +96,15 @@ export async function startLocalCloud(o: LocalCloudOptions): Promise<LocalCloud>
       authority,
       stateDir: join(o.stateDir, "vercel"),
       nodeBinary: o.nodeBinary,
+      functionEnv: { NODE_EXTRA_CA_CERTS: caFile },
+      origins,
       log: (source, record) => log(source)(record),
     });
     closers.push(vercel.close);
     const sandboxes = await startSandboxApi({
       checkToken: (token) => token === account.vercelToken || vercel.verifyIdentity(token) !== undefined,
       teamId: account.vercelTeamId,
+      projectId: account.vercelProjectId,
       origins,
       authority,
       stateDir: join(o.stateDir, "sandbox"),

@@ -127,6 +127,10 @@ export interface SnapshotArgs {
   runnerDir: pulumi.Input<string>;
   /** `sha256:<hex>`, what `buildRunner` returned. */
   runnerDigest: pulumi.Input<string>;
+  /** Folder whose files every session finds in its workspace, relative to the project. */
+  workspaceDir?: pulumi.Input<string | undefined>;
+  /** `sha256:<hex>` of those files, what `readWorkspace` returned. */
+  workspaceDigest?: pulumi.Input<string | undefined>;
   /** Commands that prepare the image, run in this order after the runner was installed. */
   steps: pulumi.Input<SnapshotStepArgs[]>;
   /** What the builder may reach during set-up: a bound policy without credentials. */

@@ -4,9 +4,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { NetworkPolicy } from "@vercel/sandbox";
 import { manifestDigest, manifestSchema } from "../../runner/manifest.ts";
-import { INSTALL_DIR } from "../../runner/vm.ts";
+import { INSTALL_DIR, WORKSPACE } from "../../runner/vm.ts";
 import type { OperationContext } from "./definition.ts";
 import type { Builder, Command, SnapshotApi, SnapshotInfo } from "./snapshot-api.ts";
+import { readWorkspace, type WorkspaceFile } from "./workspace-files.ts";
 
 export interface SnapshotRecipe {
   /** The builder's name: the same recipe always has the same one. */
@@ -14,6 +15,9 @@ export interface SnapshotRecipe {
   /** Relative to the project. */
   readonly runnerDir: string;
   readonly runnerDigest: string;
+  /** Relative to the project; with the digest of its files. */
+  readonly workspaceDir: string | undefined;
+  readonly workspaceDigest: string | undefined;
   readonly image: string | undefined;
   readonly steps: readonly Command[];
   readonly networkPolicy: unknown;
@@ -43,6 +47,7 @@ export async function buildSnapshot(
   context: Pick<OperationContext, "log" | "projectDir" | "signal">,
 ): Promise<SnapshotInfo> {
   const files = await runnerFiles(recipe, context.projectDir);
+  const workspace = await workspaceFiles(recipe, context.projectDir);
   const left = await api.leftBy(recipe.name);
   if (left !== undefined && left !== "none") {
     context.log("info", `continues with ${left.id}, which an interrupted run made`);
@@ -61,6 +66,7 @@ export async function buildSnapshot(
     });
     context.log("info", "installs the runner in a builder sandbox");
     await install(files, builder);
+    await fill(workspace, builder);
     for (const step of recipe.steps) await builder.run(step);
     await check(files, builder);
     const made = await builder.snapshot(recipe.expirationMs);
@@ -103,6 +109,30 @@ async function install(files: readonly File[], builder: Builder): Promise<void> 
     );
   }
   await builder.run(root("rm", "-rf", STAGING));
+}
+
+/** Before the set-up steps: they give the workspace to the executor's user. */
+async function fill(files: readonly WorkspaceFile[], builder: Builder): Promise<void> {
+  if (files.length === 0) return;
+  await builder.write(files.map(({ path, content, mode }) => ({ path: `${STAGING}/${path}`, content, mode })));
+  await builder.run(root("mkdir", "-p", WORKSPACE));
+  await builder.run(root("cp", "-R", `${STAGING}/.`, WORKSPACE));
+  await builder.run(root("rm", "-rf", STAGING));
+}
+
+/** @throws when the folder does not hold the files that the digest stands for. */
+async function workspaceFiles(
+  { workspaceDir, workspaceDigest }: SnapshotRecipe,
+  projectDir: string,
+): Promise<readonly WorkspaceFile[]> {
+  if (workspaceDir === undefined) return [];
+  const workspace = await readWorkspace(join(projectDir, workspaceDir));
+  if (workspace.digest !== workspaceDigest) {
+    throw new Error(
+      `${workspaceDir} holds the files ${workspace.digest}, not ${workspaceDigest}: it changed meanwhile`,
+    );
+  }
+  return workspace.files;
 }
 
 /** After the set-up steps, since any of them may have overwritten something. */

@@ -1,8 +1,8 @@
 /**
  * Snapshot: the disk that every session's sandbox boots from, with the runner installed.
  *
- * Addressed by its content: the runner's digest, the image, the set-up steps and the network policy during set-up. Any
- * change makes another snapshot, and the old one goes when nothing uses it any more.
+ * Addressed by its content: the runner's digest, the workspace's files, the image, the set-up steps and the network
+ * policy during set-up. Any change makes another snapshot, and the old one goes when nothing uses it any more.
  */
 import { createHash } from "node:crypto";
 import { z } from "zod";
@@ -13,6 +13,14 @@ import { buildSnapshot } from "./snapshot-build.ts";
 
 const DAY_MS = 86_400_000;
 
+const relativeFolder = z
+  .string()
+  .regex(
+    /^(?![/\\]|[A-Za-z]:|\.\.(\/|$))/,
+    "must be relative to the project, so that every checkout has the same state",
+  );
+const digest = (of: string) => z.string().regex(/^sha256:[0-9a-f]{64}$/, `must be the ${of}'s digest`);
+
 const step = z.strictObject({
   cmd: z.string().min(1),
   args: z.array(z.string()),
@@ -22,17 +30,10 @@ const step = z.strictObject({
 const inputs = z.strictObject({
   projectId: z.string().min(1).describe("Vercel project that the sandboxes belong to."),
   image: z.string().min(1).max(255).optional().describe("Sandbox image; Vercel's default unless given."),
-  runnerDir: z
-    .string()
-    .regex(
-      /^(?![/\\]|[A-Za-z]:|\.\.(\/|$))/,
-      "must be relative to the project, so that every checkout has the same state",
-    )
-    .describe("Folder with the built runner: manifest.json and the files that it lists."),
-  runnerDigest: z
-    .string()
-    .regex(/^sha256:[0-9a-f]{64}$/, "must be the runner's digest")
-    .describe("Digest of the runner."),
+  runnerDir: relativeFolder.describe("Folder with the built runner: manifest.json and the files that it lists."),
+  runnerDigest: digest("runner").describe("Digest of the runner."),
+  workspaceDir: relativeFolder.optional().describe("Folder whose files every session finds in its workspace."),
+  workspaceDigest: digest("workspace").optional().describe("Digest of the workspace's files, with workspaceDir."),
   steps: z.array(step).describe("Commands that prepare the image, run in this order after the runner was installed."),
   networkPolicy: z
     .union([z.literal("deny-all"), z.looseObject({ allow: z.unknown().optional() })])
@@ -57,7 +58,7 @@ export const snapshot = defineResource<Inputs, z.infer<typeof outputs>>({
   description: "The disk of every session's sandbox: image, runner, and what the set-up steps made.",
   inputs,
   outputs,
-  replaceOn: ["projectId", "image", "runnerDigest", "steps", "networkPolicy", "expirationDays"],
+  replaceOn: ["projectId", "image", "runnerDigest", "workspaceDigest", "steps", "networkPolicy", "expirationDays"],
   deleteBeforeReplace: "unchanged",
   // Vercel deletes snapshots on its own: a missing one must be in the plan, not in the first session's log.
   refreshBeforeUpdate: true,
@@ -75,6 +76,8 @@ export const snapshot = defineResource<Inputs, z.infer<typeof outputs>>({
         name: builderName(digest, context.urn),
         runnerDir: desired.runnerDir,
         runnerDigest: desired.runnerDigest,
+        workspaceDir: desired.workspaceDir,
+        workspaceDigest: desired.workspaceDigest,
         image: desired.image,
         steps: desired.steps,
         networkPolicy: desired.networkPolicy,
@@ -119,8 +122,8 @@ function expiry(at: Date | undefined): string {
   return at?.toISOString() ?? "never";
 }
 
-function contentParts({ image, runnerDigest, steps, networkPolicy }: Inputs): unknown[] {
-  return [image, runnerDigest, steps, networkPolicy].flatMap(leaves);
+function contentParts({ image, runnerDigest, workspaceDigest, steps, networkPolicy }: Inputs): unknown[] {
+  return [image, runnerDigest, workspaceDigest, steps, networkPolicy].flatMap(leaves);
 }
 
 function leaves(value: unknown): unknown[] {
@@ -129,8 +132,14 @@ function leaves(value: unknown): unknown[] {
 }
 
 /** `sha256:<hex>` over everything that decides what is on the disk. */
-export function contentDigest({ image, runnerDigest, steps, networkPolicy }: Inputs): string {
-  const content = canonical({ image: image ?? null, runnerDigest, steps, networkPolicy });
+export function contentDigest({ image, runnerDigest, workspaceDigest, steps, networkPolicy }: Inputs): string {
+  const content = canonical({
+    image: image ?? null,
+    runnerDigest,
+    workspaceDigest: workspaceDigest ?? null,
+    steps,
+    networkPolicy,
+  });
   return `sha256:${createHash("sha256").update(content).digest("hex")}`;
 }
 

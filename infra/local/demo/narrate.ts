@@ -27,8 +27,32 @@ export function sessionNarrator(narrator: Narrator): (event: SessionEvent) => vo
 
 /** Says what the parts of the cloud did, as far as it tells the story; everything else stays in the log. */
 export function narrateLog(narrator: Narrator, source: string, record: Record<string, unknown>): void {
-  const line = LINES[`${source}:${record.event}`]?.(record);
-  if (line !== undefined) narrator.event(source, line);
+  if (source === "function") {
+    const line = functionLine(parseLine(record.line));
+    if (line !== undefined) narrator.event("function", line);
+  } else if (source === "firewall" && record.kind === "request" && record.host !== "api.anthropic.com") {
+    const who = record.principal ?? "no ticket";
+    narrator.event("firewall", `${who}: ${record.method} https://${record.host}${record.path} → ${record.outcome}`);
+  } else if (source === "firewall" && record.kind === "name" && record.outcome !== "resolved") {
+    narrator.event("firewall", `${record.host} does not resolve: ${record.why}`);
+  } else if (source === "sandbox" && record.message === "session running") {
+    narrator.event("sandbox", `${record.sandbox} boots from the snapshot, under its policy from the first packet`);
+  } else if (source === "sandbox" && record.message === "session stopped") {
+    narrator.event("sandbox", `${record.sandbox} is gone`);
+  }
 }
 
-const LINES: Record<string, (record: Record<string, unknown>) => string> = {};
+function parseLine(line: unknown): Record<string, unknown> {
+  try {
+    return JSON.parse(String(line)) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
+function functionLine({ event, ...fields }: Record<string, unknown>): string | undefined {
+  if (event === "session.started") return `claimed and acknowledged ${fields.session}; its runner starts`;
+  if (event === "sandbox.removed") return `removed ${fields.sandbox}: ${fields.outcome}`;
+  // What went wrong is worth a line, whatever it was.
+  return fields.level === "warn" || fields.level === "error" ? `${event}: ${fields.reason ?? fields.error}` : undefined;
+}

@@ -15,7 +15,7 @@ import type { LocalCloud } from "../cloud.ts";
 import { narrateLog, sessionNarrator } from "./narrate.ts";
 import type { Narrator } from "./narrator.ts";
 import { type LoggedRequest, type ProofContext, type ProofRow, prove } from "./proof.ts";
-import { type Answer, type DemoSession, openSession } from "./session.ts";
+import { type Answer, type DemoSession, openSession, type SessionEvent } from "./session.ts";
 import { CUSTOMER, REQUEST, TASK } from "./task.ts";
 import { askConsole, openWorld, type Provisioned, provision, setScript, type World } from "./world.ts";
 
@@ -61,18 +61,18 @@ export async function runDemo(o: DemoOptions): Promise<Demo> {
       apiKey: world.cloud.endpoints.apiKey,
       baseURL: world.cloud.endpoints.anthropicBaseUrl,
     });
-    const open = () =>
+    const open = (onEvent?: (event: SessionEvent) => void) =>
       openSession({
         client,
         agentId: environment.agentId,
         environmentId: environment.environmentId,
         metadata: { customer: CUSTOMER },
         setScript: (turns) => setScript(world.cloud, environment.agentId, turns),
-        onEvent: sessionNarrator(o.narrator),
+        ...(onEvent && { onEvent }),
         timeoutMs: TURN_TIMEOUT_MS,
       });
     const task = await o.narrator.step("A customer asks, and Claude's tools run in a sandbox", async () => {
-      const session = await open();
+      const session = await open(sessionNarrator(o.narrator));
       o.narrator.event("user", REQUEST);
       return { session, answers: await session.play(REQUEST, TASK) };
     });

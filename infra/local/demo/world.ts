@@ -59,6 +59,7 @@ export async function openWorld(o: WorldOptions): Promise<World> {
       onLine: (line) => logs.push(JSON.stringify({ source: "pulumi", line })),
     });
     await stack.configure(secrets);
+    await stack.set({ plain: { workspace: WORKSPACE } });
     return { cloud, crm, packages, stack, secrets, logs, close };
   } catch (error) {
     await close();
