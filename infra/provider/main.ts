@@ -35,9 +35,10 @@ const leave = () => {
 };
 process.stdin.on("close", leave).on("error", leave).resume();
 process.stdout.on("error", leave);
+// The engine's way of ending a plugin, which has a process group of its own: a terminal's Ctrl-C does not come here.
+// It waits five seconds for whoever does not react.
+process.on("SIGINT", leave);
 process.on("SIGTERM", leave);
-// Ctrl-C reaches the whole process group; the engine decides what ends and tells us by Cancel.
-process.on("SIGINT", () => {});
 
 // A provider that goes on after this would leave the engine waiting for ever for an answer that nobody gives.
 const crash = async (error: unknown) => {

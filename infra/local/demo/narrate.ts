@@ -53,6 +53,7 @@ function parseLine(line: unknown): Record<string, unknown> {
 function functionLine({ event, ...fields }: Record<string, unknown>): string | undefined {
   if (event === "session.started") return `claimed and acknowledged ${fields.session}; its runner starts`;
   if (event === "sandbox.removed") return `removed ${fields.sandbox}: ${fields.outcome}`;
+  if (event === "webhook.refused") return "refused a webhook with a wrong signature (the preflight sends one)";
   // What went wrong is worth a line, whatever it was.
   return fields.level === "warn" || fields.level === "error" ? `${event}: ${fields.reason ?? fields.error}` : undefined;
 }

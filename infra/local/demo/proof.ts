@@ -310,12 +310,14 @@ async function answeredOnce(c: ProofContext): Promise<ProofRow> {
   };
 }
 
+const passed = (run: Answer | undefined) => run?.text.endsWith("[exit code 0]") === true;
+
 function taskDone(c: ProofContext): ProofRow {
   const runs = c.task.answers.filter((answer) => answer.name === "run_tests");
   return {
     claim: "the task was done: tests failed before the fix and pass after it",
-    held: runs.length === 2 && runs[0]?.isError === true && runs[1]?.isError === false,
-    measured: `${c.task.answers.length} tool calls; tests ${runs.map((run) => (run.isError ? "failed" : "passed")).join(", then ")}`,
+    held: runs.length === 2 && !passed(runs[0]) && passed(runs[1]),
+    measured: `${c.task.answers.length} tool calls; tests ${runs.map((run) => (passed(run) ? "passed" : "failed")).join(", then ")}`,
   };
 }
 
