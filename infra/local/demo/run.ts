@@ -49,12 +49,19 @@ export interface DemoOptions {
   nodeBinary: string;
 }
 
+/** What keeps the executor apart from the supervisor on this machine. */
+const ISOLATION = {
+  uid: "the executor gets a uid of its own, 64001",
+  pidns: "without root there is no second uid: a nested PID namespace keeps the executor apart",
+};
+
 /** Runs the demo to its proof table. On failure everything that was started is ended. */
 export async function runDemo(o: DemoOptions): Promise<Demo> {
   const since = Date.now();
   const world = await o.narrator.step("The local cloud, a CRM and a package registry", () =>
     openWorld({ ...o, onLog: (source, record) => narrateLog(o.narrator, source, record) }),
   );
+  o.narrator.note(ISOLATION[world.cloud.sandboxes.executorMode]);
   try {
     const environment = await provision(world, o.narrator);
     const client = new Anthropic({
