@@ -1,20 +1,24 @@
 /**
  * `npm run local`: starts the local cloud, makes the stack `local` ready for `npm run pulumi -- up`, and stays until
- * SIGINT or SIGTERM. With `--json`, prints the endpoints as one line and nothing else on stdout.
+ * SIGINT or SIGTERM. With `--json`, prints the endpoints as one line and nothing else on stdout. `--state-dir` keeps a
+ * second cloud apart from the one that `npm run pulumi` finds.
  */
 import { parseArgs } from "node:util";
 import { places } from "../infra/engine/places.mjs";
 import { startLocalCloud } from "../infra/local/cloud.ts";
 import { LocalStack, randomSecrets } from "../infra/local/stack.ts";
 
-const { values: options } = parseArgs({ options: { json: { type: "boolean", default: false } } });
+const at = places();
+const { values: options } = parseArgs({
+  options: { json: { type: "boolean", default: false }, "state-dir": { type: "string", default: at.local } },
+});
+const stateDir = options["state-dir"];
 const ended = new Promise<void>((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, resolve);
 });
-const at = places();
-const cloud = await startLocalCloud({ stateDir: at.local, nodeBinary: at.node });
+const cloud = await startLocalCloud({ stateDir, nodeBinary: at.node });
 try {
-  await new LocalStack({ endpoints: cloud.endpoints, stateDir: at.local }).configure(randomSecrets());
+  await new LocalStack({ endpoints: cloud.endpoints, stateDir }).configure(randomSecrets());
   if (options.json) process.stdout.write(`${JSON.stringify(cloud.endpoints)}\n`);
   else {
     process.stdout.write("The local cloud runs. Everything it keeps goes when it ends (Ctrl-C).\n\n");

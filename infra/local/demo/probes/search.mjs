@@ -4,13 +4,13 @@
  * loopback listeners answer. Secrets arrive masked (each byte XOR 0x5a, base64), so that neither the command line
  * nor the transcript holds one. Prints one line: `PROBE ` and JSON.
  *
- *     node search.mjs <JSON {masked: {name: base64}, since: epoch ms}>
+ *     node search.mjs <JSON {masked: {name: base64}, since: epoch ms, root?: folder instead of all}>
  */
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 
-const { masked, since } = JSON.parse(process.argv[2] ?? "{}");
+const { masked, since, root = "/" } = JSON.parse(process.argv[2] ?? "{}");
 const secrets = Object.entries(masked).map(([name, text]) => ({
   name,
   bytes: Buffer.from(Buffer.from(text, "base64").map((byte) => byte ^ 0x5a)),
@@ -107,7 +107,7 @@ for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     looked.unreadable += 1;
   }
 }
-walk("/", readOnly("/"));
+walk(root, readOnly(root));
 
 function ask(host, port) {
   return new Promise((resolve) => {
