@@ -14,7 +14,7 @@ export function sandboxApiFetch(baseUrl: string, fetch: typeof globalThis.fetch 
   return async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     if (!url.startsWith(`${SDK_BASE_URL}/`)) {
-      throw new Error(`HANDRAIL_SANDBOX_API_URL stands for ${SDK_BASE_URL}, and the SDK called ${new URL(url).origin}`);
+      throw new Error(`${base} stands for ${SDK_BASE_URL}, and the sandbox SDK called ${new URL(url).origin}`);
     }
     return fetch(base + url.slice(SDK_BASE_URL.length), init);
   };

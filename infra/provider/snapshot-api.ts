@@ -1,10 +1,8 @@
 /** Vercel Sandbox as far as a snapshot needs it, over the real SDK. */
 import { APIError, type NetworkPolicy, Sandbox, Snapshot } from "@vercel/sandbox";
+import { sandboxApiFetch } from "../../functions/sandbox-api.ts";
 import type { OperationContext } from "./definition.ts";
 import { requireConfig } from "./provider-config.ts";
-
-/** The SDK has no setting for its address; its `fetch` is the seam (contracts/vercel-sandbox-api.md §2.1). */
-const SDK_BASE_URL = "https://vercel.com/api";
 
 export interface SnapshotInfo {
   readonly id: string;
@@ -52,11 +50,12 @@ const OUTPUT_TAIL = 2000;
 export function snapshotApi(projectId: string, context: OperationContext): SnapshotApi {
   const { signal } = context;
   const { vercelToken, vercelTeamId } = requireConfig(context.config, "vercelToken", "vercelTeamId");
+  const { sandboxApiUrl } = context.config;
   const connection = {
     token: vercelToken,
     teamId: vercelTeamId,
     projectId,
-    fetch: redirected(context.fetch, context.config.sandboxApiUrl),
+    fetch: sandboxApiUrl === undefined ? context.fetch : sandboxApiFetch(sandboxApiUrl, context.fetch),
     signal,
   };
 
@@ -134,15 +133,6 @@ function builder(sandbox: Sandbox, context: OperationContext): Builder {
 
 function info(id: string, expiresAt: Date | undefined): SnapshotInfo {
   return { id, expiresAt };
-}
-
-function redirected(fetcher: typeof fetch, base: string | undefined): typeof fetch {
-  if (base === undefined) return fetcher;
-  return (input, init) => {
-    const url = input instanceof Request ? input.url : String(input);
-    if (!url.startsWith(SDK_BASE_URL)) throw new Error(`the sandbox SDK called ${url}, not ${SDK_BASE_URL}`);
-    return fetcher(base.replace(/\/$/, "") + url.slice(SDK_BASE_URL.length), init);
-  };
 }
 
 /** 404, and 410 for what existed once, as undefined. */

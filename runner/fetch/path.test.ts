@@ -1,17 +1,23 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ODD_PATH } from "../../policies/engine/odd-path.ts";
 import { expandPath } from "./path.ts";
+
+const oddPath = new RegExp(ODD_PATH.replace("(?i)", ""), "i");
 
 describe("expandPath", () => {
   test("puts each value into its segment", () => {
-    expect(expandPath("/v1/customers/{customer}/notes/{note}", { customer: "cus 4", note: "ü?&#" })).toBe(
-      "/v1/customers/cus%204/notes/%C3%BC%3F%26%23",
+    expect(expandPath("/v1/customers/{customer}/notes/{note}", { customer: "cus 4", note: "ü&=" })).toBe(
+      "/v1/customers/cus%204/notes/%C3%BC%26%3D",
     );
   });
 
-  test.each(["", ".", "..", "a/b", "../orders", "a\\b", "a\nb", "a\0b", "\ud800"])("refuses %j", (customer) => {
-    expect(() => expandPath("/v1/customers/{customer}", { customer })).toThrow(/customer/);
-  });
+  test.each(["", ".", "..", "a/b", "../orders", "a\\b", "50%", "a;b", "a?b", "a#b", "a\nb", "a\0b", "\ud800"])(
+    "refuses %j",
+    (customer) => {
+      expect(() => expandPath("/v1/customers/{customer}", { customer })).toThrow(/customer/);
+    },
+  );
 
   test("refuses a template and values that do not fit together", () => {
     expect(() => expandPath("/v1/{a}", {})).toThrow(/no value for \{a\}/);
@@ -34,6 +40,8 @@ describe("expandPath", () => {
           const segments = pathname.split("/");
           expect([segments.length, segments[2], segments[4]]).toEqual([5, "customers", "notes"]);
           expect(decodeURIComponent(segments[3] ?? "")).toBe(value);
+          // What the policy would refuse on the wire never gets that far.
+          expect(path).not.toMatch(oddPath);
         },
       ),
     );

@@ -2,12 +2,12 @@
 
 // Besides separators and dot segments, everything that encodeURIComponent turns into an escape which some server decodes
 // into one of them. The compiled policy refuses the same on the wire; this is the message that says why.
-const UNSAFE = /[/\\\p{Cc}]/u;
+const UNSAFE = /[/\\%;?#\p{Cc}]/u;
 
 /**
  * Fills an OpenAPI path template, one value per `{param}`. Each value becomes exactly one segment.
  *
- * @throws Error when a value is missing, empty, a dot segment, or holds a separator or control character; or when a
+ * @throws Error when a value is missing, empty, a dot segment, or holds a separator (`/ \\ % ; ? #`) or control character; or when a
  * value is given that the template does not name.
  *
  * @example
@@ -32,7 +32,7 @@ function segment(value: string, name: string): string {
     throw new Error(`${name} must not be empty or a dot segment, got ${JSON.stringify(value)}`);
   }
   if (UNSAFE.test(value) || !value.isWellFormed()) {
-    throw new Error(`${name} must be one path segment, without / or \\ or control characters`);
+    throw new Error(`${name} must be one path segment, without / \\ % ; ? # or control characters`);
   }
   return encodeURIComponent(value);
 }
