@@ -7,6 +7,7 @@ import { prepare, runVerb } from "../infra/engine/setup/verb.mjs";
 
 /** Verbs that need less than everything: nobody should install bubblewrap in order to format a file. */
 const NEEDS = /** @type {const} */ ({
+  bench: ["dependencies"],
   format: ["dependencies"],
   policy: ["dependencies"],
   pulumi: ["dependencies", "engine", "vercelPlugin"],
