@@ -6,6 +6,7 @@ import { compile } from "./compile.ts";
 import { definePolicy } from "./define.ts";
 import { PolicyError } from "./errors.ts";
 import { evaluate } from "./evaluate.ts";
+import { perCustomer } from "./per-customer.ts";
 import { TICKET_HEADER } from "./ticket.ts";
 
 const lock = compile(supportPolicy);
@@ -209,4 +210,68 @@ test("the supervisor's ticket opens this session and this work item, and nothing
   ] as const) {
     expect(reach(method, target), target).toBe("answered");
   }
+});
+
+describe("a credential of the customer's own", () => {
+  const host = "api.crm.example";
+  const policy = definePolicy({
+    agent: "desk",
+    credentials: {
+      own: { form: { type: "bearer" }, source: perCustomer("crm") },
+      shared: { form: { type: "bearer" }, source: { type: "secret", name: "x" } },
+    },
+    tools: {
+      lookup: {
+        kind: "api",
+        network: "own",
+        allow: [
+          { host, methods: ["GET"], path: "/v1/me", credential: "own" },
+          { host, methods: ["GET"], path: "/v1/{page}", modelChooses: ["page"], credential: "shared" },
+        ],
+      },
+    },
+    sandbox: [{ host, methods: ["GET"], reason: "the status page" }],
+  });
+  const lock = compile(policy);
+  const own = {
+    ...binding,
+    variables: { session: "s", work: "w", environment: "e" },
+    credentials: { own: "of-this-customer", shared: "s2", "session-token": "s3" },
+    tickets: { supervisor: ticket("a"), lookup: ticket("b") },
+  };
+  const { own: _, ...none } = own.credentials;
+
+  test("goes with the requests of its rule", () => {
+    const { outcome, rule } = ask(bind(lock, own), "/v1/me", ticket("b"));
+    expect(outcome).toEqual({ kind: "credentialed", credentials: ["own"] });
+    expect(rule?.transform?.[0]?.headers).toMatchObject({ authorization: "Bearer of-this-customer" });
+  });
+
+  test("leaves its rule denied where there is none: no other credential, and not plain", () => {
+    const { outcome, rule } = ask(bind(lock, { ...own, credentials: none }), "/v1/me", ticket("b"));
+    expect(outcome).toEqual({ kind: "answered", status: 403 });
+    expect(rule?.response?.body).toContain("the credential own of the session's customer");
+    expect(ask(bind(lock, { ...own, credentials: none }), "/v1/x", ticket("b")).outcome.credentials).toEqual([
+      "shared",
+    ]);
+  });
+
+  test("is missing without letting through any request that was not let through with it, nor another way", () => {
+    const [full, bare] = [bind(lock, own), bind(lock, { ...own, credentials: none })];
+    const piece = fc.constantFrom("v1", "me", "x", "..", "", "%2e", "me;");
+    const path = fc.array(piece, { maxLength: 3 }).map((pieces) => `/${pieces.join("/")}`);
+    const header = fc.constantFrom(ticket("a"), ticket("b"), "none");
+    fc.assert(
+      fc.property(path, header, (target, value) => {
+        const [before, after] = [ask(full, target, value).outcome, ask(bare, target, value).outcome];
+        if (after.kind === "answered" || after.kind === "denied") return;
+        expect(after).toEqual(before);
+      }),
+    );
+  });
+
+  test("is not another form of binding: a shared credential that is missing is refused", () => {
+    const { shared: _, ...noShared } = own.credentials;
+    expect(() => bind(lock, { ...own, credentials: noShared })).toThrow("credentials.shared: is missing");
+  });
 });

@@ -1,6 +1,9 @@
 /** From a lock to the policy of one sandbox: values for variables, credentials and tickets put in. */
+import { actionQuery, sentCredential } from "./action.ts";
 import { credentialHeader, credentialHeaderValue } from "./credential-header.ts";
 import { PolicyError, type PolicyProblem } from "./errors.ts";
+import { type ExpectedValues, expectedVariables, type ValuePart } from "./expected.ts";
+import { headerVariables } from "./header-conditions.ts";
 import type { Lock, LockMatch, LockRule } from "./lock.ts";
 import type {
   NetworkPolicy,
@@ -12,16 +15,20 @@ import { noneOf } from "./none-of.ts";
 import { ODD_PATH } from "./odd-path.ts";
 import { pathMatcher, pathVariables } from "./path-template.ts";
 import type { Phase } from "./policy.ts";
-import { nameSpellings, queryVariables, type ValuePart } from "./query.ts";
+import { nameSpellings, queryVariables } from "./query.ts";
+import { refusalWithoutCustomer } from "./refusal.ts";
 import { TICKET, TICKET_HEADER } from "./ticket.ts";
-import { isWildcard } from "./wildcard.ts";
+import { isExactHost } from "./wildcard.ts";
 
 /** Values for one sandbox and one claim. */
 export interface Binding {
   readonly phase: Phase;
   /** By name; at least those that the phase's rules use. Letters, digits, `_` and `-` only. */
   readonly variables: Readonly<Record<string, string>>;
-  /** By name; at least those that the phase's rules use. */
+  /**
+   * By name; at least those that the phase's rules use, except the ones with source `perCustomer`: where there is none
+   * for this customer it is left out, and the rules that carry it answer 403.
+   */
   readonly credentials: Readonly<Record<string, string>>;
   /** By principal; at least those that have rules. Several where more than one generation holds for a moment. */
   readonly tickets: Readonly<Record<string, string | readonly string[]>>;
@@ -62,17 +69,26 @@ export function bind(lock: Lock, binding: Binding): BoundPolicy {
     ]),
   );
   return {
-    // An empty object is read as deny-all too; the word leaves no doubt.
-    networkPolicy: rules.length === 0 ? "deny-all" : { allow },
+    networkPolicy: networkPolicyOf(lock, allow, binding.phase),
     principals: Object.fromEntries(
       Object.entries(tickets).flatMap(([principal, values]) => values.map((value) => [value, principal])),
     ),
     digest: lock.digest,
-    credentialHeaders: Object.fromEntries(Object.entries(hosts).map(([host, rules]) => [host, headersOf(lock, rules)])),
+    credentialHeaders: Object.fromEntries(
+      Object.entries(hosts).map(([host, rules]) => [host, headersOf(lock, rules, binding.credentials)]),
+    ),
     rulePrincipals: Object.fromEntries(
       Object.entries(hosts).map(([host, rules]) => [host, rules.map(({ principal }) => principal)]),
     ),
   };
+}
+
+function networkPolicyOf(lock: Lock, allow: Record<string, NetworkPolicyRule[]>, phase: Phase): NetworkPolicy {
+  const { allow: open, deny } = (phase === "run" && lock.unsafe?.subnets) || {};
+  const subnets = { ...(open?.length && { allow: [...open] }), ...(deny?.length && { deny: [...deny] }) };
+  if (Object.keys(subnets).length > 0) return { allow, subnets };
+  // An empty object is read as deny-all too; the word leaves no doubt.
+  return Object.keys(allow).length === 0 ? "deny-all" : { allow };
 }
 
 type Tickets = Readonly<Record<string, readonly string[]>>;
@@ -84,9 +100,19 @@ function bindRule(lock: Lock, host: string, rule: LockRule, binding: Binding, ti
     const { status, body } = rule.action.answer;
     return { ...condition, response: { statusCode: status, body, contentType: "text/plain; charset=utf-8" } };
   }
+  if ("respond" in rule.action) {
+    const { headers, ...response } = rule.action.respond.response;
+    return { ...condition, response: { ...response, ...(headers && { headers: { ...headers } }) } };
+  }
+  if ("forward" in rule.action) return { ...condition, forwardURL: rule.action.forward.url };
   const { credential } = rule.action.send;
+  if (credential !== null && !Object.hasOwn(binding.credentials, credential)) {
+    // In the place of the rule, so that no rule below it lets the request through instead.
+    const { status, body } = refusalWithoutCustomer(lock.agent, credential);
+    return { ...condition, response: { statusCode: status, body, contentType: "text/plain; charset=utf-8" } };
+  }
   const headers: Record<string, string> = { [TICKET_HEADER]: rule.principal ?? "sandbox" };
-  if (!isWildcard(host)) headers.Host = host;
+  if (isExactHost(host)) headers.Host = host;
   const form = credential === null ? undefined : lock.credentials[credential]?.form;
   if (credential !== null && form) {
     headers[credentialHeader(form)] = credentialHeaderValue(form, binding.credentials[credential] ?? "");
@@ -106,40 +132,67 @@ function bindMatch(
     headers.push({ key: { exact: TICKET_HEADER }, value });
   }
   if (match.anyHeader) headers.push({ key: { regex: `(?i)^(?:${match.anyHeader.join("|")})$` } });
-  const text = (parts: readonly ValuePart[]) =>
-    parts.map((part) => ("text" in part ? part.text : (variables[part.variable] ?? ""))).join("");
-  const query = match.query && {
-    key:
-      "notNamed" in match.query
-        ? { regex: noneOf(match.query.notNamed.flatMap(nameSpellings)) }
-        : anySpelling(match.query.name),
-    ...("notNamed" in match.query ? {} : { value: { regex: noneOf([text(match.query.notValue)]) } }),
-  };
+  for (const { name, values } of match.headers ?? []) {
+    headers.push({ key: { exact: name }, ...oneOf(values, variables) });
+  }
+  if (match.otherHeader) {
+    const { name, notValues } = match.otherHeader;
+    headers.push({ key: { exact: name }, value: { regex: noneOf(texts(notValues, variables)) } });
+  }
+  const query = (match.required ?? []).map(
+    ({ name, values }): NetworkPolicyKeyValueMatcher => ({ key: anySpelling(name), ...oneOf(values, variables) }),
+  );
+  if (match.query && "notNamed" in match.query) {
+    query.push({ key: { regex: noneOf(match.query.notNamed.flatMap(nameSpellings)) } });
+  } else if (match.query) {
+    const { name, notValues } = match.query;
+    query.push({ key: anySpelling(name), value: { regex: noneOf(texts(notValues, variables)) } });
+  }
   return {
     ...(match.methods && { method: [...match.methods] }),
     ...(match.path && { path: boundPath(match.path, variables) }),
-    ...(query && { queryString: [query] }),
+    ...(query.length > 0 && { queryString: query }),
     ...(headers.length > 0 && { headers }),
   };
 }
 
 function boundPath(path: NonNullable<LockMatch["path"]>, variables: Binding["variables"]) {
   if (path === "any") return { startsWith: "/" };
-  return path === "odd" ? { regex: ODD_PATH } : pathMatcher(path, variables);
+  if (path === "odd") return { regex: ODD_PATH };
+  return "segments" in path ? pathMatcher(path, variables) : path;
 }
 
 function anySpelling(name: string): { exact: string } | { regex: string } {
-  const spellings = nameSpellings(name);
-  if (spellings.length === 1) return { exact: name };
-  return { regex: `^(?:${spellings.map((spelling) => spelling.replace(/[^A-Za-z0-9_%]/g, "\\$&")).join("|")})$` };
+  return oneText(nameSpellings(name));
 }
 
-function headersOf(lock: Lock, rules: readonly LockRule[]): Record<number, { header: string; credential: string }> {
+function oneOf(values: ExpectedValues, variables: Binding["variables"]): Pick<NetworkPolicyKeyValueMatcher, "value"> {
+  return values === null ? {} : { value: oneText(texts(values, variables)) };
+}
+
+function texts(values: NonNullable<ExpectedValues>, variables: Binding["variables"]): string[] {
+  const text = (part: ValuePart) => ("text" in part ? part.text : (variables[part.variable] ?? ""));
+  return values.map((parts) => parts.map(text).join(""));
+}
+
+function oneText(texts: readonly string[]): { exact: string } | { regex: string } {
+  const [only = ""] = texts;
+  if (texts.length === 1) return { exact: only };
+  return { regex: `^(?:${texts.map((text) => text.replace(/[^A-Za-z0-9_%]/g, "\\$&")).join("|")})$` };
+}
+
+function headersOf(
+  lock: Lock,
+  rules: readonly LockRule[],
+  credentials: Binding["credentials"],
+): Record<number, { header: string; credential: string }> {
   return Object.fromEntries(
     rules.flatMap(({ action }, i) => {
-      const credential = "send" in action ? action.send.credential : null;
+      const credential = sentCredential(action);
       const form = credential === null ? undefined : lock.credentials[credential]?.form;
-      return credential === null || !form ? [] : [[i, { header: credentialHeader(form), credential }]];
+      return credential === null || !form || !Object.hasOwn(credentials, credential)
+        ? []
+        : [[i, { header: credentialHeader(form), credential }]];
     }),
   );
 }
@@ -177,7 +230,7 @@ function checkBinding(lock: Lock, rules: readonly LockRule[], binding: Binding):
       }
     }
   };
-  const used = usedNames(rules);
+  const used = usedNames(lock, rules);
   check(
     "variables",
     new Set(Object.keys(lock.variables)),
@@ -206,16 +259,19 @@ function checkBinding(lock: Lock, rules: readonly LockRule[], binding: Binding):
   return tickets;
 }
 
-function usedNames(rules: readonly LockRule[]) {
+function usedNames(lock: Lock, rules: readonly LockRule[]) {
   const principals = rules.flatMap(({ principal }) =>
     principal === null || principal === "sandbox" ? [] : [principal],
   );
-  const credentials = rules.flatMap(({ action }) =>
-    "send" in action && action.send.credential ? [action.send.credential] : [],
-  );
+  const credentials = rules
+    .map(({ action }) => sentCredential(action))
+    .filter((name) => name !== null)
+    .filter((name) => lock.credentials[name]?.source.type !== "perCustomer");
   const variables = rules.flatMap(({ match, action }) => [
-    ...(typeof match.path === "object" ? pathVariables(match.path) : []),
-    ...("send" in action ? queryVariables(action.send.query) : []),
+    ...(typeof match.path === "object" && "segments" in match.path ? pathVariables(match.path) : []),
+    ...queryVariables(actionQuery(action)),
+    ...headerVariables(match.headers ?? []),
+    ...expectedVariables(match.otherHeader?.notValues ?? null),
   ]);
   return { principals: new Set(principals), credentials: new Set(credentials), variables: new Set(variables) };
 }

@@ -1,21 +1,24 @@
 /** What a policy's names and rules refer to, and whether its rules can stand beside each other. */
 import { credentialHeaderProblem } from "./auth-headers.ts";
 import { ANTHROPIC_HOST, BUILT_IN_PRINCIPALS, SESSION_TOKEN } from "./built-in.ts";
+import { checkHandling, checkUnsafe } from "./check-unsafe.ts";
 import type { PolicyProblem } from "./errors.ts";
+import { headerVariables } from "./header-conditions.ts";
 import { hostProblem } from "./host.ts";
+import { isTemplate, parseRule, type RulePath } from "./parse-rule.ts";
 import { isAmbiguous } from "./path-order.ts";
-import { type PathTemplate, parsePathTemplate, pathParams, pathVariables } from "./path-template.ts";
+import { parsePathTemplate, pathParams, pathVariables } from "./path-template.ts";
 import { place } from "./place.ts";
 import { type AllowRule, BUILT_IN_VARIABLES, type PolicyInput } from "./policy.ts";
-import { parseQuery, queryVariables } from "./query.ts";
-import { hostsOverlap, isWildcard } from "./wildcard.ts";
+import { queryVariables } from "./query.ts";
+import { hostsOverlap, isExactHost, isWildcard } from "./wildcard.ts";
 
 interface Found {
   readonly principal: string;
   readonly phase: "setup" | "run";
   readonly rule: AllowRule;
   readonly at: readonly PropertyKey[];
-  readonly path: PathTemplate | null;
+  readonly path: RulePath;
 }
 
 /** Every problem of a policy whose shape is right; an empty list when there is none. */
@@ -57,6 +60,17 @@ export function checkRules(policy: PolicyInput): PolicyProblem[] {
       refuse(["tests", i, "send"], "is not METHOD https://host/path", "Write it like GET https://api.example.com/v1");
     }
   });
+  policy.unreachable?.forEach((claim, i) => {
+    const wrongHost = hostProblem(claim.host);
+    if (wrongHost) refuse(["unreachable", i, "host"], wrongHost.problem, wrongHost.fix);
+    const known = ["anyone", ...BUILT_IN_PRINCIPALS] as readonly string[];
+    if (!known.includes(claim.as) && policy.tools[claim.as]?.kind !== "api") {
+      const fix = "Name an api tool, supervisor, sandbox or anyone";
+      refuse(["unreachable", i, "as"], `${JSON.stringify(claim.as)} is no principal of this policy`, fix);
+    }
+    const path = claim.path === undefined ? null : parsePathTemplate(claim.path, variableTest(policy));
+    if (path && "problem" in path) refuse(["unreachable", i, "path"], path.problem, path.fix);
+  });
 
   const rules: Found[] = [];
   for (const [principal, phase, at, allowed] of ruleLists(policy)) {
@@ -94,17 +108,25 @@ function checkRule(
   principal: string,
   phase: "setup" | "run",
   refuse: (key: string, problem: string, fix: string) => void,
-): PathTemplate | null | undefined {
-  const { host, credential, modelChooses = [], reason } = rule;
-  const wrongHost = hostProblem(host);
+): RulePath | undefined {
+  const { host, credential, modelChooses = [], unsafe } = rule;
+  const reason = rule.reason ?? unsafe?.reason;
+  const wrongHost = hostProblem(host, unsafe?.anyHost);
   if (wrongHost) return void refuse("host", wrongHost.problem, wrongHost.fix);
-  if (hostsOverlap(host, ANTHROPIC_HOST)) {
+  // Below `*` the key of the Anthropic API itself holds for it (contracts/vercel-firewall.md §1.6).
+  if (host !== "*" && hostsOverlap(host, ANTHROPIC_HOST)) {
     return void refuse("host", "reaches the API that the supervisor alone works for", "Remove the rule");
   }
-  if (isWildcard(host) && credential !== undefined) {
-    return void refuse("credential", "is given to every host below a wildcard", "Name the hosts that need it");
+  if (host === "*" && credential !== undefined) {
+    return void refuse("credential", "is given to every host there is", "Name the hosts that need it");
   }
-  if (isWildcard(host) && reason === undefined) {
+  if (isWildcard(host) && credential !== undefined && !unsafe?.wildcardCredential) {
+    const fix = "Name the hosts that need it, or write `unsafe: { wildcardCredential: true, reason }`";
+    return void refuse("credential", "is given to every host below a wildcard", fix);
+  }
+  checkUnsafe(rule, refuse);
+  checkHandling(rule, refuse);
+  if (isWildcard(host) && reason === undefined && rule.response === undefined) {
     refuse("host", "is a wildcard, for which Host cannot be pinned", "Name the hosts, or give a `reason`");
   }
   if (credential !== undefined && !Object.hasOwn(policy.credentials ?? {}, credential)) {
@@ -113,7 +135,8 @@ function checkRule(
   if (credential !== undefined && principal === "sandbox" && reason === undefined) {
     refuse("credential", "is given to anything in the sandbox", "Give it to an api tool, or give a `reason`");
   }
-  if (credential !== undefined && rule.path === undefined) {
+  const parsed = parseRule(rule, variableTest(policy));
+  if (credential !== undefined && "path" in parsed && parsed.path === null) {
     return void refuse(
       "path",
       "is missing, and the credential would go to the whole host",
@@ -122,27 +145,39 @@ function checkRule(
   }
   if (new Set(rule.methods).size < rule.methods.length) refuse("methods", "lists a method twice", "Remove one");
 
-  const variables = new Set<string>([...BUILT_IN_VARIABLES, ...Object.keys(policy.variables ?? {})]);
-  const isVariable = (name: string) => variables.has(name);
-  const query = parseQuery(rule.query ?? [], isVariable);
-  if ("problem" in query) refuse(`query`, query.problem, query.fix);
-  const path = rule.path === undefined ? null : parsePathTemplate(rule.path, isVariable);
-  if (path && "problem" in path) return void refuse("path", path.problem, path.fix);
-
-  const params = path ? pathParams(path) : [];
+  if ("problems" in parsed) {
+    for (const { key, problem, fix } of parsed.problems) refuse(key, problem, fix);
+    return;
+  }
+  const { path, query, headers } = parsed;
+  const isVariable = variableTest(policy);
+  const params = isTemplate(path) ? pathParams(path) : [];
   for (const param of params.filter((param) => !modelChooses.includes(param))) {
     const fix = `Declare it in \`variables\`, or list it in \`modelChooses\` if the model may choose it`;
-    refuse("path", `{${param}} is no variable (known: ${[...variables].join(", ")})`, fix);
+    refuse("path", `{${param}} is no variable (known: ${variableNames(policy).join(", ")})`, fix);
   }
   for (const name of modelChooses.filter((name) => !params.includes(name))) {
     const problem = isVariable(name) ? `{${name}} is a bound variable` : `the path has no {${name}}`;
     refuse("modelChooses", problem, "Remove it");
   }
-  const used = [...(path ? pathVariables(path) : []), ...("problem" in query ? [] : queryVariables(query))];
+  const used = [
+    ...(isTemplate(path) ? pathVariables(path) : []),
+    ...queryVariables(query),
+    ...headerVariables(headers),
+  ];
   if (phase === "setup" && used.length > 0) {
     refuse("path", `{${used[0]}} is bound to a session, and set-up has none`, "Write the value, or use a parameter");
   }
   return path;
+}
+
+function variableNames(policy: PolicyInput): string[] {
+  return [...BUILT_IN_VARIABLES, ...Object.keys(policy.variables ?? {})];
+}
+
+function variableTest(policy: PolicyInput): (name: string) => boolean {
+  const names = new Set(variableNames(policy));
+  return (name) => names.has(name);
 }
 
 /** Checks that two rules of a phase can stand beside each other. */
@@ -153,6 +188,10 @@ function checkPair(
 ): void {
   if (a.phase !== b.phase || !hostsOverlap(a.rule.host, b.rule.host)) return;
   if (a.rule.host !== b.rule.host) {
+    // An exact name goes before `*`; that much is documented.
+    if (isExactHost(a.rule.host) || isExactHost(b.rule.host)) {
+      if (a.rule.host === "*" || b.rule.host === "*") return;
+    }
     const problem = `${b.rule.host} overlaps ${a.rule.host} (${place(a.at)}), and which of them holds is not documented`;
     return void refuse([...b.at, "host"], problem, "Name the hosts so that none is in two patterns");
   }
@@ -161,12 +200,21 @@ function checkPair(
     const problem = `matches ${shared.join(", ")} requests that ${place(a.at)} matches too, and neither is more specific`;
     return void refuse(b.at, problem, "Merge the two rules, or tell their paths apart");
   }
-  const plain = [a, b].find(({ rule }) => rule.credential === undefined);
+  const plain = [a, b].find(({ rule }) => rule.credential === undefined && isSent(rule));
   const credentialed = [a, b].find(({ rule }) => rule.credential !== undefined);
-  if (plain && credentialed && plain.principal !== credentialed.principal && plain.rule.reason === undefined) {
+  if (plain && credentialed && plain.principal !== credentialed.principal && reasonOf(plain.rule) === undefined) {
     const problem = `reaches ${plain.rule.host} without a credential, where ${credentialed.principal} has one`;
     refuse(plain.at, problem, "Remove it, or give a `reason`: connections to the host may be shared");
   }
+}
+
+/** Whether the rule's requests reach the host itself. */
+function isSent({ response, forwardURL }: AllowRule): boolean {
+  return response === undefined && forwardURL === undefined;
+}
+
+function reasonOf({ reason, unsafe }: AllowRule): string | undefined {
+  return reason ?? unsafe?.reason;
 }
 
 function knownNames(names: Readonly<Record<string, unknown>> | undefined): string {

@@ -5,20 +5,17 @@ import { ruleLists } from "./check-rules.ts";
 import { credentialHeader } from "./credential-header.ts";
 import { PolicyError } from "./errors.ts";
 import { type Lock, type LockMatch, type LockRule, sealLock } from "./lock.ts";
+import { isTemplate, type ParsedRule, parseRule } from "./parse-rule.ts";
 import { compareSpecificity } from "./path-order.ts";
-import { type PathTemplate, parsePathTemplate } from "./path-template.ts";
 import { place } from "./place.ts";
 import { type AllowRule, BUILT_IN_VARIABLES, type Phase, type Policy } from "./policy.ts";
-import { parseQuery, type QueryParam } from "./query.ts";
 import { refusalOf } from "./refusal.ts";
 
 /** An allow rule with its templates parsed. */
-export interface Grant {
+export interface Grant extends ParsedRule {
   readonly at: string;
   readonly principal: string;
   readonly rule: AllowRule;
-  readonly path: PathTemplate | null;
-  readonly query: readonly QueryParam[];
 }
 
 /**
@@ -61,6 +58,7 @@ export function compile(policy: Policy): Lock {
       Object.entries(policy.tools).map(([name, { kind, network }]) => [name, { kind, network }]),
     ),
     phases: { run: hosts("run"), setup: hosts("setup") },
+    ...(policy.unsafe && { unsafe: policy.unsafe }),
   });
 }
 
@@ -69,10 +67,9 @@ function grantsOf(policy: Policy, wanted: Phase, isVariable: (name: string) => b
   if (wanted === "run") lists.push(["supervisor", "run", ["supervisor"], SUPERVISOR_RULES]);
   const grants = lists.flatMap(([principal, , at, rules]) =>
     rules.map((rule, i): Grant => {
-      const path = rule.path === undefined ? null : parsePathTemplate(rule.path, isVariable);
-      const query = parseQuery(rule.query ?? [], isVariable);
-      if ((path && "problem" in path) || "problem" in query) throw unchecked(place([...at, i]));
-      return { principal, rule, path, query, at: place([...at, i]) };
+      const parsed = parseRule(rule, isVariable);
+      if ("problems" in parsed) throw unchecked(place([...at, i]));
+      return { principal, rule, ...parsed, at: place([...at, i]) };
     }),
   );
   // Tickets before no ticket, then by principal, then from the most specific path on.
@@ -89,8 +86,9 @@ function grantsOf(policy: Policy, wanted: Phase, isVariable: (name: string) => b
 function hostRules(agent: string, host: string, grants: Grant[], credentials: Lock["credentials"]): LockRule[] {
   const refusal = refusalOf(agent, host, grants);
   const rules: LockRule[] = [];
-  // Where a whole host is open there is no path to protect, and some registries need escapes (`/@scope%2fname`).
-  if (grants.every(({ path }) => path !== null)) {
+  // Where a whole host is open there is no path to protect, and some registries need escapes (`/@scope%2fname`). A raw
+  // path asks for them.
+  if (grants.every(({ path }) => isTemplate(path))) {
     rules.push({ at: host, principal: null, match: { path: "odd" }, action: { answer: refusal.oddPath() } });
   }
   for (const grant of grants) rules.push(...grantRules(grant, refusal, credentials));
@@ -99,7 +97,7 @@ function hostRules(agent: string, host: string, grants: Grant[], credentials: Lo
 }
 
 function grantRules(grant: Grant, refusal: ReturnType<typeof refusalOf>, credentials: Lock["credentials"]): LockRule[] {
-  const { at, principal, path, query, rule } = grant;
+  const { at, principal, path, query, headers, rule } = grant;
   const match: LockMatch = { methods: rule.methods.toSorted(), path: path ?? "any" };
   const refuse = (more: LockMatch, answer: { status: number; body: string }): LockRule => ({
     at,
@@ -112,17 +110,34 @@ function grantRules(grant: Grant, refusal: ReturnType<typeof refusalOf>, credent
   const anyHeader = AUTH_HEADERS.filter((name) => name !== overwritten);
   return [
     refuse({ query: { notNamed: query.map(({ name }) => name) } }, refusal.query(grant)),
-    ...query.flatMap(({ name, value }) =>
-      value === null ? [] : [refuse({ query: { name, notValue: value } }, refusal.query(grant))],
+    ...query.flatMap(({ name, values }) =>
+      values === null ? [] : [refuse({ query: { name, notValues: values } }, refusal.query(grant))],
     ),
-    refuse({ anyHeader }, refusal.headers(grant, anyHeader)),
+    ...headers.flatMap(({ name, values }) =>
+      values === null ? [] : [refuse({ otherHeader: { name, notValues: values } }, refusal.condition(grant))],
+    ),
+    // What the firewall answers itself takes no identity anywhere.
+    ...(rule.response ? [] : [refuse({ anyHeader }, refusal.headers(grant, anyHeader))]),
     {
       at,
       principal,
-      match,
-      action: { send: { credential: rule.credential ?? null, query, ...(rule.reason && { reason: rule.reason }) } },
+      match: {
+        ...match,
+        ...(query.some(({ required }) => required) && { required: query.filter(({ required }) => required) }),
+        ...(headers.length > 0 && { headers }),
+      },
+      action: actionOf(grant),
     },
   ];
+}
+
+function actionOf({ rule, query }: Grant): LockRule["action"] {
+  const { credential = null, forwardURL, response, reason, unsafe } = rule;
+  const asked = Object.keys(unsafe ?? {}).filter((key) => key !== "reason");
+  const why = [reason, unsafe?.reason].filter((text) => text !== undefined).join("; ");
+  const granted = { query, ...(why && { reason: why }), ...(asked.length > 0 && { unsafe: asked.sort() }) };
+  if (response) return { respond: { response, ...granted } };
+  return forwardURL ? { forward: { url: forwardURL, ...granted } } : { send: { credential, ...granted } };
 }
 
 function unchecked(at: string): PolicyError {

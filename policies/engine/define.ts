@@ -5,6 +5,7 @@ import { METHODS } from "./methods.ts";
 import { place } from "./place.ts";
 import type { Policy, PolicyInput } from "./policy.ts";
 import { policySchema } from "./policy-schema.ts";
+import type { KnownNames } from "./template-names.ts";
 
 /**
  * Defines the policy of one agent: which tool may send which request with which credential.
@@ -33,7 +34,12 @@ export function definePolicy<
   const CredentialName extends string = never,
   const VariableName extends string = never,
   const ToolName extends string = never,
->(input: PolicyInput<CredentialName, VariableName, ToolName>): Policy {
+  const Input extends PolicyInput<CredentialName, VariableName, ToolName> = PolicyInput<
+    CredentialName,
+    VariableName,
+    ToolName
+  >,
+>(input: Input & PolicyInput<CredentialName, VariableName, ToolName> & KnownNames<NoInfer<Input>>): Policy {
   const parsed = policySchema.safeParse(input);
   if (!parsed.success) throw new PolicyError(parsed.error.issues.flatMap((issue) => problemsOf(issue, input)));
   const problems = checkRules(parsed.data);

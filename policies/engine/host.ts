@@ -4,10 +4,20 @@ import { isWildcard } from "./wildcard.ts";
 
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
-/** What is wrong with a host pattern, and the fix; null when it can be a key of the firewall. */
-export function hostProblem(host: string): { problem: string; fix: string } | null {
+/**
+ * What is wrong with a host pattern, and the fix; null when it can be a key of the firewall.
+ *
+ * @param anyHost whether `*` is asked for as unsafe.
+ */
+export function hostProblem(host: string, anyHost = false): { problem: string; fix: string } | null {
   const refuse = (problem: string, fix: string) => ({ problem: `${JSON.stringify(host)} ${problem}`, fix });
-  if (host === "*") return refuse("lets everything through, TLS or not", "Name the hosts");
+  if (anyHost) return host === "*" ? null : refuse("is not `*`", "Remove `unsafe.anyHost`");
+  if (host === "*") {
+    return refuse(
+      "lets everything through, TLS or not",
+      "Name the hosts, or write `unsafe: { anyHost: true, reason }`",
+    );
+  }
   if (host.includes("://")) return refuse("has a scheme", "Write the host name alone; requests are always HTTPS");
   if (isIP(host.replace(/^\[|\]$/g, "")) || /^[\d.]+$/.test(host)) {
     return refuse("is an IP address, which the firewall cannot tell by server name", "Write a host name");

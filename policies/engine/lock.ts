@@ -21,22 +21,56 @@ const path = z.strictObject({
   end: z.union([z.enum(["none", "slash"]), z.strictObject({ tail: z.string() })]),
 });
 
-const queryParam = z.strictObject({ name: z.string(), value: z.array(valuePart).readonly().nullable() });
+const values = z.array(z.array(valuePart).readonly()).readonly();
+const queryParam = z.strictObject({
+  name: z.string(),
+  values: values.nullable(),
+  required: z.literal(true).optional(),
+});
+const headerCondition = z.strictObject({ name: z.string(), values: values.nullable() });
 
 const match = z.strictObject({
   methods: z.array(z.string()).readonly().optional(),
-  /** `any`: every path; `odd`: paths that servers read in different ways. */
-  path: z.union([path, z.enum(["any", "odd"])]).optional(),
+  /** `any`: every path; `odd`: paths that servers read in different ways; raw ones come from `unsafe` only. */
+  path: z
+    .union([
+      path,
+      z.enum(["any", "odd"]),
+      z.strictObject({ startsWith: z.string() }),
+      z.strictObject({ regex: z.string() }),
+    ])
+    .optional(),
   /** Matches when some parameter is not named, or when the named one has another value. */
   query: z
     .union([
       z.strictObject({ notNamed: z.array(z.string()).readonly() }),
-      z.strictObject({ name: z.string(), notValue: z.array(valuePart).readonly() }),
+      z.strictObject({ name: z.string(), notValues: values }),
     ])
     .optional(),
+  /** Parameters that must be there, with one of their values. */
+  required: z.array(queryParam).readonly().optional(),
+  /** Headers that must be there, with one of their values. */
+  headers: z.array(headerCondition).readonly().optional(),
+  /** Matches when the named header has another value. */
+  otherHeader: z.strictObject({ name: z.string(), notValues: values }).optional(),
   /** Matches when the guest sends one of these headers. */
   anyHeader: z.array(z.string()).readonly().optional(),
 });
+
+const response = z.strictObject({
+  statusCode: z.int(),
+  headers: z.record(z.string(), z.string()).readonly().optional(),
+  body: z.string().optional(),
+  contentType: z.string().optional(),
+});
+
+/** What the policy grants, for tables and review. */
+const granted = {
+  query: z.array(queryParam).readonly(),
+  reason: z.string().optional(),
+  /** What the rule asks for although it is refused by default, e.g. `pathRegex`; `reason` says why. */
+  unsafe: z.array(z.string()).min(1).readonly().optional(),
+};
 
 const rule = z.strictObject({
   /** Place in the policy that the rule comes from. */
@@ -45,14 +79,11 @@ const rule = z.strictObject({
   principal: z.string().nullable(),
   match,
   action: z.union([
-    z.strictObject({
-      send: z.strictObject({
-        credential: z.string().nullable(),
-        /** What the policy grants, for tables and review. */
-        query: z.array(queryParam).readonly(),
-        reason: z.string().optional(),
-      }),
-    }),
+    z.strictObject({ send: z.strictObject({ credential: z.string().nullable(), ...granted }) }),
+    z.strictObject({ forward: z.strictObject({ url: z.string(), ...granted }) }),
+    /** An answer that the policy asks for. */
+    z.strictObject({ respond: z.strictObject({ response, ...granted }) }),
+    /** A refusal. */
     z.strictObject({ answer: z.strictObject({ status: z.int(), body: z.string() }) }),
   ]),
 });
@@ -83,6 +114,7 @@ const lock = z.strictObject({
         ]),
         source: z.discriminatedUnion("type", [
           z.strictObject({ type: z.literal("secret"), name: z.string() }),
+          z.strictObject({ type: z.literal("perCustomer"), resolver: z.string(), metadata: z.string() }),
           z.strictObject({ type: z.literal("sessionsToken") }),
         ]),
       }),
@@ -95,6 +127,16 @@ const lock = z.strictObject({
     )
     .readonly(),
   phases: z.strictObject({ run: hosts, setup: hosts }),
+  /** What the whole sandbox has in the run phase, past every rule. */
+  unsafe: z
+    .strictObject({
+      subnets: z.strictObject({
+        allow: z.array(z.string()).readonly().optional(),
+        deny: z.array(z.string()).readonly().optional(),
+      }),
+      reason: z.string(),
+    })
+    .optional(),
 });
 
 /** A compiled policy. */

@@ -1,8 +1,11 @@
 /** Which of two path templates is more specific, and whether they leave that open. */
 import type { PathTemplate, Segment } from "./path-template.ts";
+import { type RawPath, rawPathsMeet } from "./raw-path.ts";
 
 /** A path as rules are ordered by it; null is any path. */
-export type OrderedPath = Pick<PathTemplate, "segments" | "end"> | null;
+export type OrderedPath = TemplateShape | RawPath | null;
+
+type TemplateShape = Pick<PathTemplate, "segments" | "end">;
 
 // Ranks of what stands at a place; the lower one is more specific.
 const TEXT = 0;
@@ -13,10 +16,10 @@ const TAIL = 4;
 
 /**
  * Orders templates so that the more specific one comes first: at the first segment where they differ, text comes before
- * a bound variable, then a parameter within text, a whole parameter, a tail, and any path at all.
+ * a bound variable, then a parameter within text, a whole parameter, a tail, a raw path, and any path at all.
  */
 export function compareSpecificity(a: OrderedPath, b: OrderedPath): number {
-  if (a === null || b === null) return (a === null ? 1 : 0) - (b === null ? 1 : 0);
+  if (!isShape(a) || !isShape(b)) return openness(a) - openness(b);
   const left = ranks(a);
   const right = ranks(b);
   for (let i = 0; i < Math.min(left.length, right.length); i++) {
@@ -28,7 +31,10 @@ export function compareSpecificity(a: OrderedPath, b: OrderedPath): number {
 
 /** Whether some path may match both templates although neither is more specific: then which one decides is unclear. */
 export function isAmbiguous(a: OrderedPath, b: OrderedPath): boolean {
-  if (a === null || b === null) return a === b;
+  if (!isShape(a) || !isShape(b)) {
+    if (openness(a) !== openness(b)) return false;
+    return a === null || b === null || isShape(a) || isShape(b) || rawPathsMeet(a, b);
+  }
   if (compareSpecificity(a, b) !== 0 || kindOfEnd(a) !== kindOfEnd(b)) return false;
   return a.segments.every((segment, i) => {
     const other = b.segments[i];
@@ -36,7 +42,15 @@ export function isAmbiguous(a: OrderedPath, b: OrderedPath): boolean {
   });
 }
 
-function ranks({ segments, end }: Exclude<OrderedPath, null>): number[] {
+function isShape(path: OrderedPath): path is TemplateShape {
+  return path !== null && "segments" in path;
+}
+
+function openness(path: OrderedPath): number {
+  return path === null ? 2 : isShape(path) ? 0 : 1;
+}
+
+function ranks({ segments, end }: TemplateShape): number[] {
   const ranked = segments.map(rank);
   return typeof end === "object" ? [...ranked, TAIL] : ranked;
 }
@@ -46,7 +60,7 @@ function rank(segment: Segment): number {
   return segment.some((part) => "variable" in part) ? VARIABLE : TEXT;
 }
 
-function kindOfEnd({ end }: Exclude<OrderedPath, null>): string {
+function kindOfEnd({ end }: TemplateShape): string {
   return typeof end === "object" ? "tail" : end;
 }
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { METHODS } from "./methods.ts";
 import type { PolicyInput } from "./policy.ts";
+import { isCidr } from "./subnets.ts";
 
 const name = (pattern: RegExp, words: string) => z.string().regex(pattern, words);
 
@@ -27,16 +28,67 @@ const form = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("header"), name: z.string() }),
 ]);
 
+// Words, so that nobody gets past with a dash.
+const unsafeReason = z.string().regex(/\S+\s+\S+\s+\S+/, "must say in words why nothing safer will do");
+
+const expected = z.union([z.literal(true), z.string(), z.array(z.string()).min(1).readonly()]);
+
+const header = name(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "is no header name");
+const headerValue = name(/^[\x20-\x7e]*$/, "must be one line of printable ASCII");
+const FRAMING = ["connection", "content-length", "transfer-encoding"];
+
+// The SDK refuses the same (contracts/vercel-firewall.md §1.2); here it is told with its place.
+const response = z
+  .strictObject({
+    statusCode: z.int().min(200).max(599),
+    headers: z
+      .record(
+        header.refine((name) => !FRAMING.includes(name.toLowerCase()), "belongs to the connection"),
+        headerValue,
+      )
+      .refine(
+        (headers) =>
+          new Set(Object.keys(headers).map((name) => name.toLowerCase())).size === Object.keys(headers).length,
+        "names a header twice",
+      )
+      .readonly()
+      .optional(),
+    body: z.string().optional(),
+    contentType: headerValue.min(1).optional(),
+  })
+  .refine(({ body, contentType }) => body === undefined || contentType !== undefined, "has a body and no contentType")
+  .refine(
+    ({ body, statusCode }) => body === undefined || ![204, 205, 304].includes(statusCode),
+    "has a body, which this status cannot have",
+  );
+
+const cidr = z.string().refine(isCidr, "is no address range in CIDR notation");
+
 const allowRule = z.strictObject({
   host: z.string(),
   methods: z.array(z.enum(METHODS)).min(1).readonly(),
   path: z.string().optional(),
   query: z
-    .union([z.array(z.string()).readonly(), z.record(z.string(), z.union([z.string(), z.literal(true)])).readonly()])
+    .union([
+      z.array(z.string()).readonly(),
+      z.record(z.string(), z.union([expected, z.strictObject({ required: expected })])).readonly(),
+    ])
     .optional(),
+  headers: z.record(z.string(), expected).readonly().optional(),
   modelChooses: z.array(z.string()).readonly().optional(),
   credential: z.string().optional(),
+  forwardURL: z.string().optional(),
+  response: response.optional(),
   reason: z.string().min(1).optional(),
+  unsafe: z
+    .strictObject({
+      pathStartsWith: z.string().startsWith("/").optional(),
+      pathRegex: z.string().min(1).optional(),
+      wildcardCredential: z.literal(true).optional(),
+      anyHost: z.literal(true).optional(),
+      reason: unsafeReason,
+    })
+    .optional(),
 });
 
 const allowRules = z.array(allowRule).readonly();
@@ -52,8 +104,18 @@ const test = z.strictObject({
   send: z.string(),
   headers: z.record(z.string(), z.string()).readonly().optional(),
   phase: z.enum(["setup", "run"]).optional(),
-  expect: z.string().regex(/^(?:denied|refused|plain|credentialed\([a-z0-9-]+\))$/, "is no outcome"),
+  expect: z.string().regex(/^(?:denied|refused|plain|forwarded|credentialed\([a-z0-9-]+\))$/, "is no outcome"),
 });
+
+const unreachable = z.strictObject({
+  as: z.string(),
+  host: z.string(),
+  methods: z.array(z.enum(METHODS)).min(1).readonly().optional(),
+  path: z.string().optional(),
+  phase: z.enum(["setup", "run"]).optional(),
+});
+
+const metadataKey = /^[A-Za-z0-9_.-]{1,64}$/;
 
 /** A policy as it is written; unknown keys are refused. What names refer to is checked by `checkReferences`. */
 export const policySchema = z.strictObject({
@@ -76,7 +138,14 @@ export const policySchema = z.strictObject({
       credentialName,
       z.strictObject({
         form,
-        source: z.strictObject({ type: z.literal("secret"), name: name(/^[A-Za-z][A-Za-z0-9]*$/, "is no config key") }),
+        source: z.discriminatedUnion("type", [
+          z.strictObject({ type: z.literal("secret"), name: name(/^[A-Za-z][A-Za-z0-9]*$/, "is no config key") }),
+          z.strictObject({
+            type: z.literal("perCustomer"),
+            resolver: name(/^[A-Za-z][A-Za-z0-9_-]*$/, "is no resolver's name"),
+            metadata: name(metadataKey, "is no metadata key"),
+          }),
+        ]),
       }),
     )
     .readonly()
@@ -85,4 +154,14 @@ export const policySchema = z.strictObject({
   sandbox: allowRules.optional(),
   setup: allowRules.optional(),
   tests: z.array(test).readonly().optional(),
+  unreachable: z.array(unreachable).readonly().optional(),
+  unsafe: z
+    .strictObject({
+      subnets: z.strictObject({
+        allow: z.array(cidr).readonly().optional(),
+        deny: z.array(cidr).readonly().optional(),
+      }),
+      reason: unsafeReason,
+    })
+    .optional(),
 }) as unknown as z.ZodType<PolicyInput>;

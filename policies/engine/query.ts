@@ -1,14 +1,14 @@
 /** The query that a rule allows, parsed. */
-import type { Query } from "./policy.ts";
-
-/** A piece of a fixed value. */
-export type ValuePart = { readonly text: string } | { readonly variable: string };
+import { type ExpectedValues, expectedText, expectedVariables, parseExpected } from "./expected.ts";
+import type { Expected, Query } from "./policy.ts";
 
 /** One allowed parameter. */
 export interface QueryParam {
   readonly name: string;
-  /** The value it must have; null when any will do. */
-  readonly value: readonly ValuePart[] | null;
+  /** The values it may have; null when any will do. */
+  readonly values: ExpectedValues;
+  /** The rule holds only where it is there. */
+  readonly required?: true;
 }
 
 // Spelled the same with and without percent-encoding, so that it makes no difference which of them a matcher sees.
@@ -20,8 +20,8 @@ export function parseQuery(
   query: Query,
   isVariable: (name: string) => boolean,
 ): QueryParam[] | { problem: string; fix: string } {
-  const entries: (readonly [string, string | true])[] = Array.isArray(query)
-    ? (query as readonly string[]).map((name) => [name, true])
+  const entries: (readonly [string, Expected | { readonly required: Expected }])[] = isNames(query)
+    ? query.map((name) => [name, true])
     : Object.entries(query);
   const params: QueryParam[] = [];
   for (const [name, written] of entries) {
@@ -32,30 +32,28 @@ export function parseQuery(
       };
     }
     if (params.some((param) => param.name === name)) return { problem: `names ${name} twice`, fix: "Remove one" };
-    const value = written === true ? null : parseValue(written, isVariable);
-    if (value === undefined) {
-      const problem = `${name} has the value ${JSON.stringify(written)}`;
+    const required = typeof written === "object" && "required" in written;
+    const values = parseExpected(required ? written.required : written, TEXT, isVariable);
+    if (values !== null && "wrong" in values) {
+      const problem = `${name} has the value ${JSON.stringify(values.wrong)}`;
       return { problem, fix: "Write letters, digits, . _ ~ - and bound {variables}, or `true` for any value" };
     }
-    params.push({ name, value });
+    params.push({ name, values, ...(required && { required }) });
   }
   return params.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function parseValue(written: string, isVariable: (name: string) => boolean): ValuePart[] | undefined {
-  const value: ValuePart[] = [];
-  for (const token of written.split(/(\{\w+\})/).filter((token) => token !== "")) {
-    const variable = /^\{(\w+)\}$/.exec(token)?.[1];
-    if (variable !== undefined && isVariable(variable)) value.push({ variable });
-    else if (TEXT.test(token)) value.push({ text: token });
-    else return undefined;
-  }
-  return value.length === 0 ? undefined : value;
-}
-
 /** Names of the bound variables that the values hold. */
 export function queryVariables(params: readonly QueryParam[]): string[] {
-  return params.flatMap(({ value }) => value ?? []).flatMap((part) => ("variable" in part ? [part.variable] : []));
+  return params.flatMap(({ values }) => expectedVariables(values));
+}
+
+/** The parameters as people read them: `limit`, `order=asc|desc`, `service=git-upload-pack (required)`. */
+export function describeQueryParams(params: readonly QueryParam[]): string[] {
+  return params.map(({ name, values, required }) => {
+    const value = values === null ? "" : `=${expectedText(values)}`;
+    return `${name}${value}${required ? " (required)" : ""}`;
+  });
 }
 
 /**
@@ -65,4 +63,8 @@ export function queryVariables(params: readonly QueryParam[]): string[] {
 export function nameSpellings(name: string): string[] {
   const encoded = (open: string, close: string) => name.replaceAll("[", open).replaceAll("]", close);
   return [...new Set([name, encoded("%5B", "%5D"), encoded("%5b", "%5d")])];
+}
+
+function isNames(query: Query): query is readonly string[] {
+  return Array.isArray(query);
 }

@@ -1,6 +1,9 @@
 /** What the firewall answers when it refuses: words for the model, which reads them as the result of its tool call. */
 import type { Grant } from "./compile.ts";
-import type { QueryParam } from "./query.ts";
+import { describeHeaderConditions } from "./header-conditions.ts";
+import { isTemplate } from "./parse-rule.ts";
+import { describeQueryParams, type QueryParam } from "./query.ts";
+import { describeRawPath } from "./raw-path.ts";
 
 /** An answer of the firewall itself, as plain text. */
 export interface Refusal {
@@ -33,6 +36,13 @@ export function refusalOf(agent: string, host: string, grants: readonly Grant[])
           ? "Remove it."
           : `Remove it; to allow it, name it in ${grant.at} of ${policy}.`,
       ),
+    condition: (grant: Grant) =>
+      say(
+        403,
+        `${describeGrant(grant)} may be sent with ${describeHeaderConditions(grant.headers).join(" and ")} only, and this`,
+        "request has another value.",
+        "Correct the header.",
+      ),
     headers: (grant: Grant, names: readonly string[]) =>
       say(
         403,
@@ -55,20 +65,27 @@ export function refusalOf(agent: string, host: string, grants: readonly Grant[])
   };
 }
 
+/** What answers in place of a rule whose credential this session's customer has not got. */
+export function refusalWithoutCustomer(agent: string, credential: string): Refusal {
+  return {
+    status: 403,
+    body:
+      `Refused by the egress policy of agent ${agent}. This request needs the credential ${credential} of the session's ` +
+      "customer, and there is none for this session. Sending it again will not help.\n",
+  };
+}
+
 function whoMay({ principal }: Grant): string {
   if (principal === "sandbox") return "anything in the sandbox:";
   return principal === "supervisor" ? "the supervisor of the session alone:" : `the tool ${principal} alone:`;
 }
 
-function describeGrant({ rule }: Grant): string {
-  return `${rule.methods.toSorted().join("|")} ${rule.host}${rule.path ?? "/*"}`;
+function describeGrant({ rule, path }: Grant): string {
+  const shown = path === null ? "/*" : isTemplate(path) ? path.template : describeRawPath(path);
+  return `${rule.methods.toSorted().join("|")} ${rule.host}${shown}`;
 }
 
 function describeQuery(query: readonly QueryParam[]): string {
   if (query.length === 0) return "no query";
-  const names = query.map(({ name, value }) => {
-    if (value === null) return name;
-    return `${name}=${value.map((part) => ("text" in part ? part.text : `{${part.variable}}`)).join("")}`;
-  });
-  return `the query parameters ${names.join(", ")} only`;
+  return `the query parameters ${describeQueryParams(query).join(", ")} only`;
 }

@@ -1,40 +1,50 @@
 /** The table that a reviewer wants: who may send what, and with which credential. */
-import type { Lock } from "./lock.ts";
-import type { QueryParam } from "./query.ts";
+import { describeAction, grantOf } from "./action.ts";
+import { describeHeaderConditions } from "./header-conditions.ts";
+import type { Lock, LockMatch } from "./lock.ts";
+import { describeQueryParams } from "./query.ts";
+import { describeRawPath } from "./raw-path.ts";
 
 /**
  * Rows by principal; `setup` stands for anything in the sandbox while the snapshot is built. A row is
- * `METHOD host/path?query`, its value `plain` or `credentialed(<name>)`. Everything else is refused.
+ * `METHOD host/path?query [header: value]`, its value `plain`, `credentialed(<name>)`, `forwarded(<url>)` or
+ * `answered(<status>)`; where a rule is unsafe, that and the reason follow. Everything else is refused.
  *
  * It is a map because a list shows every later row as changed in a plan.
  */
 export function egressTable(lock: Lock): Record<string, Record<string, string>> {
   const table: Record<string, Record<string, string>> = {};
+  const add = (principal: string, row: string, outcome: string) => {
+    table[principal] = { ...table[principal], [row]: outcome };
+  };
   for (const phase of ["run", "setup"] as const) {
     for (const [host, rules] of Object.entries(lock.phases[phase])) {
       for (const { principal, match, action } of rules) {
-        if (!("send" in action)) continue;
-        const { credential, query } = action.send;
-        const key = phase === "setup" ? "setup" : (principal ?? "sandbox");
-        const rows = table[key] ?? {};
-        table[key] = rows;
-        const path = typeof match.path === "object" ? match.path.template : "/*";
+        const grant = grantOf(action);
+        if (grant === null) continue;
+        const unsafe = grant.unsafe ? ` UNSAFE ${grant.unsafe.join(", ")}: ${grant.reason}` : "";
+        const query = describeQueryParams(grant.query).join("&");
+        const headers = describeHeaderConditions(match.headers ?? []).map((header) => ` [${header}]`);
+        const request = `${host}${describePath(match.path)}${query && `?${query}`}${headers.join("")}`;
         for (const method of match.methods ?? []) {
-          rows[`${method} ${host}${path}${queryText(query)}`] =
-            credential === null ? "plain" : `credentialed(${credential})`;
+          add(
+            phase === "setup" ? "setup" : (principal ?? "sandbox"),
+            `${method} ${request}`,
+            describeAction(action) + unsafe,
+          );
         }
       }
     }
   }
+  for (const range of lock.unsafe?.subnets.allow ?? []) {
+    add("sandbox", `any traffic to ${range}`, `past every rule UNSAFE subnets: ${lock.unsafe?.reason}`);
+  }
+  for (const range of lock.unsafe?.subnets.deny ?? []) add("sandbox", `any traffic to ${range}`, "denied");
   return table;
 }
 
-function queryText(query: readonly QueryParam[]): string {
-  if (query.length === 0) return "";
-  const names = query.map(({ name, value }) =>
-    value === null
-      ? name
-      : `${name}=${value.map((part) => ("text" in part ? part.text : `{${part.variable}}`)).join("")}`,
-  );
-  return `?${names.join("&")}`;
+/** A rule's path as it is shown. */
+export function describePath(path: LockMatch["path"]): string {
+  if (typeof path !== "object") return "/*";
+  return "segments" in path ? path.template : describeRawPath(path);
 }
