@@ -5,14 +5,15 @@
  * |---------------------------------------------------|-----------|--------------------------------------------------|
  * | a session's, and its runner was started           | `started` | acknowledged; the runner serves and stops it     |
  * | a healthcheck or unknown, or its session is over  | `skipped` | stopped                                          |
- * | its policy cannot be bound (metadata)             | `refused` | stopped: handed out again it would fail again, and turn every delivery into a failure. Once the metadata is right, a `user.interrupt` queues the session's work again (contract §5.3) |
+ * | a variable of its policy has no value (metadata)  | `refused` | stopped: handed out again it would fail again, and turn every delivery into a failure. Once the metadata is right, a `user.interrupt` queues the session's work again (contract §5.3) |
  * | its session has a live runner                     | `left`    | comes again; the runner is not cut               |
  * | no sessions token, or anything failed             | `left`    | comes again: when it was not acknowledged after {@link RECLAIM_OLDER_THAN_MS}, else when its lease lapsed |
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type AnthropicLike, statusOf } from "./anthropic.ts";
-import { errorMessage } from "./log.ts";
+import { customerCredentials, type ResolveCredential } from "./customer-credentials.ts";
+import { errorMessage, redact } from "./log.ts";
 import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
 import { variablesOf } from "./policy.ts";
 import { NameTakenError, type SandboxHandle, SnapshotMissingError } from "./sandboxes.ts";
@@ -44,6 +45,10 @@ export type ClaimOutcome =
 /** What a claim works with. */
 export interface ClaimDeps extends SpawnDeps {
   readonly anthropic: AnthropicLike;
+  /** Finds the credentials that a session's customer has of their own. */
+  readonly resolveCredential: ResolveCredential;
+  /** The functions' environment variables, for the resolver. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** How long a runner that is about to end is waited for, in ms. */
   readonly settleMs: number;
 }
@@ -54,18 +59,25 @@ const session = z.object({ status: z.string(), metadata: z.record(z.string(), z.
 export async function claim(item: WorkItem, deps: ClaimDeps): Promise<ClaimOutcome> {
   const work = sessionWork(item);
   if (work === undefined) return skip(item.id, "not a session's", deps);
+  // What this claim learns and the log was not told of.
+  const secrets: string[] = [];
   try {
-    return await claimSession(work, deps, AbortSignal.timeout(START_LIMIT_MS));
+    return await claimSession(work, deps, AbortSignal.timeout(START_LIMIT_MS), secrets);
   } catch (error) {
     const status = statusOf(error);
     const systematic =
       error instanceof SnapshotMissingError || error instanceof RunnerMismatchError || status === 401 || status === 403;
     const reason = error instanceof NameTakenError ? "another claim is starting its sandbox" : errorMessage(error);
-    return { kind: "left", sessionId: work.sessionId, reason, systematic };
+    return { kind: "left", sessionId: work.sessionId, reason: redact(reason, secrets), systematic };
   }
 }
 
-async function claimSession(work: SessionWork, deps: ClaimDeps, signal: AbortSignal): Promise<ClaimOutcome> {
+async function claimSession(
+  work: SessionWork,
+  deps: ClaimDeps,
+  signal: AbortSignal,
+  secrets: string[],
+): Promise<ClaimOutcome> {
   const { anthropic, settings } = deps;
   const { workId, sessionId } = work;
   const token = sessionsToken(work.secret);
@@ -75,6 +87,7 @@ async function claimSession(work: SessionWork, deps: ClaimDeps, signal: AbortSig
       "to enable per-item secrets for the organization";
     return { kind: "left", sessionId, reason, systematic: true };
   }
+  secrets.push(token);
 
   const found = await anthropic.beta.sessions.retrieve(sessionId, undefined, { signal }).then(
     (value) => session.parse(value),
@@ -106,12 +119,21 @@ async function claimSession(work: SessionWork, deps: ClaimDeps, signal: AbortSig
     await existing.discard(signal);
   }
 
+  const { customerSources } = deps.policy;
+  const own = await customerCredentials(customerSources, found.metadata, deps.resolveCredential, {
+    env: deps.env,
+    signal,
+  });
+  secrets.push(...Object.values(own));
+  const denied = Object.keys(customerSources).filter((name) => !Object.hasOwn(own, name));
+  if (denied.length > 0) deps.log.info("credentials.none_for_customer", { session: sessionId, credentials: denied });
+
   const ack = async () => {
     signal.throwIfAborted();
     await anthropic.beta.environments.work.ack(workId, { environment_id: settings.environmentId }, { signal });
   };
   const runner = await startRunner(
-    { workId, sessionId, sessionsToken: token, variables: bound.values },
+    { workId, sessionId, sessionsToken: token, customerCredentials: own, variables: bound.values },
     deps,
     ack,
     signal,

@@ -4,6 +4,7 @@ import { unavailable } from "./answer.ts";
 import { type AnthropicLike, anthropicClient } from "./anthropic.ts";
 import { type Config, readConfig, secretsOf } from "./config.ts";
 import { handleCron } from "./cron.ts";
+import type { ResolveCredential } from "./customer-credentials.ts";
 import { drainQueue } from "./drain.ts";
 import { ENVIRONMENT_KEY_GATE } from "./gates.ts";
 import { handleHealth } from "./health.ts";
@@ -39,6 +40,7 @@ const DEADLINE_MARGIN_MS = 10_000;
  * A deployment that cannot serve still answers: every route is then a 503 that says what is wrong.
  *
  * @param o.lock content of the policy's lock file
+ * @param o.resolveCredential finds the credentials that a customer has of their own
  * @param o.write receives log lines
  * @param o.settleMs how long a claim waits for a runner that is about to exit, in ms
  */
@@ -46,6 +48,7 @@ export function composeControlPlane(o: {
   env: Readonly<Record<string, string | undefined>>;
   lock: unknown;
   runtime: Runtime;
+  resolveCredential: ResolveCredential;
   now?: () => number;
   write?: (line: string) => void;
   settleMs?: number;
@@ -77,6 +80,8 @@ export function composeControlPlane(o: {
       sandboxes,
       policy,
       settings: config,
+      resolveCredential: o.resolveCredential,
+      env: o.env,
       log,
       now,
       newId: () => crypto.randomUUID(),

@@ -2,9 +2,11 @@
 import { getDeadline, waitUntil } from "@vercel/functions";
 import lock from "../policies/support.lock.json" with { type: "json" };
 import { composeControlPlane } from "./compose.ts";
+import { resolveCredential } from "./resolvers.ts";
 
 export const controlPlane = composeControlPlane({
   env: process.env,
   lock,
+  resolveCredential,
   runtime: { waitUntil, deadline: getDeadline },
 });

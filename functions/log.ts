@@ -27,20 +27,22 @@ const MIN_SECRET_LENGTH = 8;
  * @param write receives one line, without its line end
  */
 export function createLog(secrets: readonly string[], write: (line: string) => void = console.log): Log {
-  const needles = secrets
-    .filter((secret) => secret.length >= MIN_SECRET_LENGTH)
-    // As JSON, since that is what is searched; longest first, in case that one secret holds another.
-    .map((secret) => JSON.stringify(secret).slice(1, -1))
-    .sort((a, b) => b.length - a.length);
-
+  // As JSON, since that is what is searched.
+  const needles = secrets.map((secret) => JSON.stringify(secret).slice(1, -1));
   const at =
     (level: Level) =>
     (event: string, fields: LogFields = {}): void => {
-      let line = JSON.stringify({ level, event, ...fields });
-      for (const needle of needles) line = line.replaceAll(needle, "[redacted]");
-      write(line);
+      write(redact(JSON.stringify({ level, event, ...fields }), needles));
     };
   return { info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+/** A text with every occurrence of a secret replaced by `[redacted]`; short ones (under 8 characters) are ignored. */
+export function redact(text: string, secrets: readonly string[]): string {
+  const needles = secrets.filter((secret) => secret.length >= MIN_SECRET_LENGTH);
+  // Longest first, in case that one secret holds another.
+  needles.sort((a, b) => b.length - a.length);
+  return needles.reduce((redacted, needle) => redacted.replaceAll(needle, "[redacted]"), text);
 }
 
 /** The message of whatever was thrown, cut to a length that keeps a log line readable. */

@@ -4,6 +4,7 @@ import type { Lock } from "../policies/engine/lock.ts";
 import type { NetworkPolicy } from "../policies/engine/network-policy.ts";
 import { newTicket } from "../policies/engine/ticket.ts";
 import { type Config, credentialValue, credentialVariable } from "./config.ts";
+import { type CustomerSources, customerSources } from "./customer-credentials.ts";
 
 /** A bound policy and the tickets that it knows, by principal. Holds credentials: for the sandbox API only. */
 export interface BoundSession {
@@ -17,12 +18,19 @@ export interface SessionPolicy {
   readonly digest: string;
   /** Where each variable's value comes from: `session`, `work`, `environment` or `metadata.<key>`. */
   readonly variables: Readonly<Record<string, { readonly source: string }>>;
+  /** Where the credentials come from that each customer has of their own. */
+  readonly customerSources: CustomerSources;
   /**
    * Binds the run phase with fresh tickets.
    *
+   * @param customerCredentials by name; the rules of those that are missing are denied
    * @throws PolicyError when a value is missing or malformed
    */
-  bind(variables: Readonly<Record<string, string>>, sessionsToken: string): BoundSession;
+  bind(
+    variables: Readonly<Record<string, string>>,
+    sessionsToken: string,
+    customerCredentials: Readonly<Record<string, string>>,
+  ): BoundSession;
 }
 
 /**
@@ -39,6 +47,7 @@ export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
       tokens.push(name);
       continue;
     }
+    if (source.type === "perCustomer") continue;
     const value = credentialValue(config, name);
     if (value === undefined) missing.push(credentialVariable(name));
     else secrets[name] = value;
@@ -53,9 +62,14 @@ export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
   return {
     digest: lock.digest,
     variables: lock.variables,
-    bind(variables, sessionsToken) {
+    customerSources: customerSources(lock),
+    bind(variables, sessionsToken, customerCredentials) {
       const tickets = Object.fromEntries(principals.map((principal) => [principal, newTicket()]));
-      const credentials = { ...secrets, ...Object.fromEntries(tokens.map((name) => [name, sessionsToken])) };
+      const credentials = {
+        ...customerCredentials,
+        ...secrets,
+        ...Object.fromEntries(tokens.map((name) => [name, sessionsToken])),
+      };
       const { networkPolicy } = bind(lock, { phase: "run", variables: { ...variables }, credentials, tickets });
       return { networkPolicy, tickets };
     },

@@ -45,6 +45,8 @@ export interface Claim {
   readonly workId: string;
   readonly sessionId: string;
   readonly sessionsToken: string;
+  /** Of this session's customer, by the policy's credential names. */
+  readonly customerCredentials: Readonly<Record<string, string>>;
   /** By the policy's variable names. */
   readonly variables: Readonly<Record<string, string>>;
 }
@@ -79,7 +81,7 @@ export async function startRunner(
   signal: AbortSignal,
 ): Promise<StartedRunner> {
   const { sandboxes, policy, settings, now } = deps;
-  const { networkPolicy, tickets } = policy.bind(claim.variables, claim.sessionsToken);
+  const { networkPolicy, tickets } = policy.bind(claim.variables, claim.sessionsToken, claim.customerCredentials);
   const endsAt = now() + settings.sessionTimeoutMs;
   const handover: Handover = {
     version: 1,

@@ -2,6 +2,7 @@
 import { Webhook } from "standardwebhooks";
 import lock from "../../policies/support.lock.json" with { type: "json" };
 import { type ControlPlane, composeControlPlane } from "../compose.ts";
+import type { ResolveCredential } from "../customer-credentials.ts";
 import { type FakeAnthropic, startFakeAnthropic } from "./fake-anthropic.ts";
 import { type FakeSandboxApi, startFakeSandboxApi } from "./fake-sandbox-api.ts";
 
@@ -27,7 +28,10 @@ export interface TestDeployment {
   /** What goes on after the answers. */
   readonly background: Promise<unknown>[];
   /** Another control plane over the same fakes, with other variables. */
-  redeploy(env: Record<string, string | undefined>): ControlPlane;
+  redeploy(
+    env: Record<string, string | undefined>,
+    other?: { lock?: unknown; resolveCredential?: ResolveCredential },
+  ): ControlPlane;
   close(): Promise<void>;
 }
 
@@ -53,10 +57,11 @@ export async function deploy(): Promise<TestDeployment> {
     HANDRAIL_SANDBOX_API_URL: `${api.url}/`,
     CRON_SECRET,
   };
-  const redeploy = (more: Record<string, string | undefined>) =>
+  const redeploy: TestDeployment["redeploy"] = (more, other = {}) =>
     composeControlPlane({
       env: { ...env, ...more },
-      lock,
+      lock: other.lock ?? lock,
+      resolveCredential: other.resolveCredential ?? (async () => undefined),
       // No deadline that would let a test wait: following ends at its first look.
       runtime: { waitUntil: (work) => background.push(work), deadline: () => new Date(Date.now() + 13_000) },
       write: (line) => lines.push(line),
