@@ -1,0 +1,192 @@
+/** A policy as `compare` reads it: for each host the rules in order, with languages for conditions and effects for handlers. */
+import { AUTH_HEADERS } from "../auth-headers.ts";
+import type { BoundPolicy } from "../bind.ts";
+import { sortKeys } from "../canonical-json.ts";
+import { indexDomains } from "../domain-index.ts";
+import { transformHeaders } from "../evaluate.ts";
+import type {
+  NetworkPolicy,
+  NetworkPolicyKeyValueMatcher,
+  NetworkPolicyMatcher,
+  NetworkPolicyRule,
+} from "../network-policy.ts";
+import { TICKET_HEADER } from "../ticket.ts";
+import { type Automaton, beginningWith, exactly, matching, pairs } from "./automaton.ts";
+import { type Effect, unchanged } from "./effect.ts";
+
+/** Some header, or some query parameter, is like this. One object for one meaning. */
+export interface Condition {
+  /** Names and values together, as `pairs` makes them. */
+  readonly language: Automaton;
+  /** The names alone. */
+  readonly names: readonly Automaton[];
+}
+
+/** A rule: every condition must hold. */
+export interface Rule {
+  /** The same for rules that match the same requests and give the same authority. */
+  readonly id: string;
+  /** Whose ticket it asks for; null where it holds for everybody. */
+  readonly principal: string | null;
+  /** null: every method. */
+  readonly methods: readonly string[] | null;
+  readonly path: readonly Automaton[];
+  readonly query: readonly Condition[];
+  readonly headers: readonly Condition[];
+  readonly effect: Effect;
+}
+
+/** A policy in one phase. */
+export interface Ground {
+  /** What `evaluate` is asked to confirm a witness. */
+  readonly policy: BoundPolicy | NetworkPolicy;
+  /** Domain keys as written. */
+  readonly keys: readonly string[];
+  /** Hosts that a transform names in `Host`. */
+  readonly namedHosts: readonly string[];
+  /** Principals that have rules of their own. */
+  readonly principals: readonly string[];
+  /** The ticket of a principal; null where it has none. */
+  ticketOf(principal: string): string | null;
+  /** The key that holds for a host, and its rules. The last rule matches everything. */
+  rulesAt(host: string): { readonly key: string | null; readonly rules: readonly Rule[] };
+}
+
+/** Identity of the credential that a rule sends in a header. */
+export type CredentialNames = (domain: string, index: number, header: string, value: string) => string | null;
+
+/** Reads a policy. */
+export function groundOf(policy: BoundPolicy | NetworkPolicy, credentialName: CredentialNames): Ground {
+  const bound = typeof policy === "object" && "networkPolicy" in policy ? policy : null;
+  const raw: NetworkPolicy = bound ? bound.networkPolicy : (policy as NetworkPolicy);
+  const allow = typeof raw === "string" ? {} : (raw.allow ?? {});
+  const entries = Array.isArray(allow) ? allow.map((key) => [key, []] as const) : Object.entries(allow);
+  const index = typeof raw === "string" ? null : indexDomains(raw);
+  const tickets = new Map(Object.entries(bound?.principals ?? {}).map(([ticket, principal]) => [principal, ticket]));
+  const used = new Set(Object.values(bound?.rulePrincipals ?? {}).flat());
+  const everything = (effect: Effect): Rule => ({
+    id: JSON.stringify(effect),
+    principal: null,
+    methods: null,
+    path: [],
+    query: [],
+    headers: [],
+    effect,
+  });
+  return {
+    policy,
+    keys: entries.map(([key]) => key),
+    namedHosts: [
+      ...new Set(
+        entries.flatMap(([key, rules]) =>
+          key.includes("*") ? rules.flatMap((rule) => transformHeaders(rule).host?.toLowerCase() ?? []) : [],
+        ),
+      ),
+    ],
+    principals: [...used].filter((principal): principal is string => principal !== null && principal !== "sandbox"),
+    ticketOf: (principal) => tickets.get(principal) ?? null,
+    rulesAt(host) {
+      if (raw === "deny-all") return { key: null, rules: [everything({ kind: "denied" })] };
+      if (raw === "allow-all") return { key: null, rules: [everything(unchanged(true))] };
+      const entry = index?.find(host);
+      if (!entry) return { key: null, rules: [everything({ kind: "denied" })] };
+      const { domain, rules } = entry;
+      if (rules.length === 0) return { key: domain, rules: [everything(unchanged(true))] };
+      const lowered = rules.flatMap((rule, i) => {
+        const principal = bound?.rulePrincipals[domain]?.[i] ?? null;
+        const own = principal === "sandbox" ? null : principal;
+        const effect = effectOf(rule, host, (header, value) => credentialName(domain, i, header, value));
+        return lower(rule, own, effect);
+      });
+      return { key: domain, rules: [...lowered, everything(unchanged(false))] };
+    },
+  };
+}
+
+function effectOf(
+  rule: NetworkPolicyRule,
+  host: string,
+  credentialName: (header: string, value: string) => string | null,
+): Effect {
+  if (rule.response !== undefined) return { kind: "answered", status: rule.response.statusCode };
+  if (rule.forwardURL !== undefined) {
+    return { ...unchanged(false), to: { url: rule.forwardURL, proxy: true } };
+  }
+  const { host: pinned, ...headers } = transformHeaders(rule);
+  const credentials = Object.entries(headers).flatMap(([name, value]) => credentialName(name, value) ?? []);
+  return {
+    kind: "sent",
+    to: pinned === undefined || pinned.toLowerCase() === host ? null : { url: `https://${pinned}`, proxy: false },
+    credentials: [...new Set(credentials)].sort(),
+    overwrites: AUTH_HEADERS.filter((name) => headers[name] !== undefined),
+    hostFree: pinned === undefined,
+    opaque: false,
+  };
+}
+
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** One rule, or none where no request can match it. */
+function lower({ match }: NetworkPolicyRule, principal: string | null, effect: Effect): Rule[] {
+  const methods = match?.method?.filter((method) => METHOD.test(method)) ?? null;
+  if (methods?.length === 0) return [];
+  const headers = (match?.headers ?? []).filter(
+    ({ key }) => principal === null || !key || !("exact" in key) || key.exact !== TICKET_HEADER,
+  );
+  const condition = {
+    methods: methods?.toSorted(),
+    path: match?.path,
+    query: match?.queryString,
+    headers,
+  };
+  // An answer is an answer: what it says is no authority.
+  const authority = effect.kind === "answered" ? { kind: "answered" } : effect;
+  return [
+    {
+      id: JSON.stringify([sortKeys(condition), authority]),
+      principal,
+      methods,
+      path: match?.path ? languagesOf(match.path, false) : [],
+      query: (match?.queryString ?? []).map((entry) => conditionOf(entry, false)),
+      headers: headers.map((entry) => conditionOf(entry, true)),
+      effect,
+    },
+  ];
+}
+
+const conditions = new Map<string, Condition>();
+const literals = new Map<string, Automaton>();
+const MOST_KNOWN = 20_000;
+
+function conditionOf(entry: NetworkPolicyKeyValueMatcher, ofHeader: boolean): Condition {
+  return cached(conditions, JSON.stringify([sortKeys(entry), ofHeader]), () => {
+    const names = entry.key ? languagesOf(entry.key, ofHeader) : [];
+    const values = entry.value ? languagesOf(entry.value, false) : [];
+    return { names, language: pairs(names, values) };
+  });
+}
+
+/** The condition that a header of this name is there. */
+export function headerNamed(name: string): Condition {
+  return conditionOf({ key: { exact: name } }, true);
+}
+
+/** Every kind of a matcher must hold. Names of headers are compared in lower case, except by regular expressions. */
+function languagesOf(matcher: NetworkPolicyMatcher, lowerCase: boolean): Automaton[] {
+  const { exact, startsWith, regex }: { exact?: string; startsWith?: string; regex?: string } = matcher;
+  const text = (written: string) => (lowerCase ? written.toLowerCase() : written);
+  return [
+    ...(exact === undefined ? [] : [cached(literals, `=${text(exact)}`, () => exactly(text(exact)))]),
+    ...(startsWith === undefined
+      ? []
+      : [cached(literals, `^${text(startsWith)}`, () => beginningWith(text(startsWith)))]),
+    ...(regex === undefined ? [] : [matching(regex)]),
+  ];
+}
+
+function cached<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const found = known.get(key) ?? make();
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(key, found);
+  return found;
+}
