@@ -1,8 +1,13 @@
-/** `npm run policy -- lock | check | explain …`: see `usage`. */
+/** `npm run policy -- lock | check | explain … | compare …`: see `usage`. */
 
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import pc from "picocolors";
+import { compare } from "../policies/engine/compare/compare.ts";
+import { locksAtCommit } from "../policies/engine/compare/git-locks.ts";
+import { loadSide } from "../policies/engine/compare/load-side.ts";
+import { comparisonText } from "../policies/engine/compare/text.ts";
 import { compile } from "../policies/engine/compile.ts";
 import { PolicyError } from "../policies/engine/errors.ts";
 import { explain } from "../policies/engine/explain.ts";
@@ -13,7 +18,11 @@ const usage = `npm run policy -- lock     write the locks of all policies
 npm run policy -- check    are the locks current, and do the policies' own tests hold?
 npm run policy -- explain POLICY METHOD URL [--header 'name: value']… [--as PRINCIPAL] [--phase setup] [--json]
                            what becomes of a request, and which rule decides. POLICY is a .policy.ts file or a JSON
-                           file with a raw networkPolicy; variables take their example values`;
+                           file with a raw networkPolicy; variables take their example values
+npm run -s policy -- compare OLD NEW [--json]
+                           which authority NEW gives or takes, with a request that shows each change. Each is a
+                           .policy.ts file, a lock, a JSON file with a raw networkPolicy, a folder of policies, or
+                           git:REF (all locks of that commit)`;
 
 const folder = join(import.meta.dirname, "..", "policies");
 
@@ -71,7 +80,24 @@ async function explainRequest(): Promise<number> {
   return 0;
 }
 
-const verbs: Record<string, () => Promise<number>> = { lock, check, explain: explainRequest };
+async function comparePolicies(): Promise<number> {
+  const [, before, after] = positionals;
+  if (before === undefined || after === undefined) {
+    console.error(usage);
+    return 1;
+  }
+  const locksAt = (ref: string) => locksAtCommit(join(folder, ".."), "policies", ref);
+  const comparison = compare(await loadSide(before, locksAt), await loadSide(after, locksAt));
+  console.log(values.json ? JSON.stringify(comparison, null, 2) : comparisonText(comparison, pc.isColorSupported));
+  return 0;
+}
+
+const verbs: Record<string, () => Promise<number>> = {
+  lock,
+  check,
+  explain: explainRequest,
+  compare: comparePolicies,
+};
 const verb = verbs[positionals[0] ?? ""];
 if (verb === undefined) {
   console.error(usage);

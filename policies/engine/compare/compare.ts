@@ -163,7 +163,8 @@ class Found {
           : cells.without(part, "headers", condition);
       }
       if (part === null) continue;
-      const direction = directionOf(old, now, bare, (a, b) => atMost(a, b, { carried, wildcard: !host.exact }));
+      const order = (a: Effect, b: Effect) => atMost(a, b, { carried, wildcard: !host.exact });
+      const direction = directionOf(old, now, bare, order);
       if (direction.gains || direction.loses) this.#add(host, principal, part, old, now, direction);
     }
   }
@@ -280,10 +281,15 @@ function directionOf(
   bare: { readonly old: Effect; readonly now: Effect } | null,
   atMost: (a: Effect, b: Effect) => boolean,
 ): Direction {
-  // Without its ticket a principal has what the sandbox has; what the sandbox gains or loses is told of the sandbox.
-  const new_ = !atMost(now, old) && !(bare && (atMost(now, bare.old) || atMost(now, bare.now)));
-  const lost = !atMost(old, now) && !(bare && (atMost(old, bare.now) || atMost(old, bare.old)));
-  return { gains: new_, loses: lost };
+  const gains = !atMost(now, old);
+  const loses = !atMost(old, now);
+  if (bare === null) return { gains, loses };
+  // Without its ticket a principal has what the sandbox has: it gains nothing that the sandbox had before.
+  const reallyGains = gains && !atMost(now, bare.old);
+  const reallyLoses = loses && !atMost(old, bare.now);
+  // And what the sandbox gains or loses is told of the sandbox.
+  const ofItsOwn = (reallyGains && !atMost(now, bare.now)) || (reallyLoses && !atMost(old, bare.old));
+  return { gains: ofItsOwn && reallyGains, loses: ofItsOwn && reallyLoses };
 }
 
 function credentialOf(before: Outcome, after: Outcome, { gains }: Direction): string | null {
