@@ -7,19 +7,30 @@ import pc from "picocolors";
 import { compare } from "../policies/engine/compare/compare.ts";
 import { locksAtCommit } from "../policies/engine/compare/git-locks.ts";
 import { loadSide } from "../policies/engine/compare/load-side.ts";
-import { comparisonText } from "../policies/engine/compare/text.ts";
 import { compile } from "../policies/engine/compile.ts";
 import { PolicyError } from "../policies/engine/errors.ts";
 import { explain } from "../policies/engine/explain.ts";
 import { describeOutcome, runInlineTests } from "../policies/engine/inline-tests.ts";
 import { loadPolicies, loadPolicy, staleLock, writeLock } from "../policies/engine/policy-files.ts";
+import { renderHtml } from "../policies/review/html.ts";
+import { renderMarkdown } from "../policies/review/markdown.ts";
+import { reviewOf } from "../policies/review/of-comparison.ts";
+import { renderSarif } from "../policies/review/sarif.ts";
+import { renderTerminal } from "../policies/review/terminal.ts";
+import { accept, gate, staleReviewDocument, writeReviewDocument } from "./policy/review.ts";
 
 const usage = `npm run policy -- lock     write the locks of all policies
-npm run policy -- check    are the locks current, and do the policies' own tests hold?
+npm run policy -- check    are the locks and REVIEW.md current, and do the policies' own tests hold?
+npm run policy -- check --base REF [--head REF] [--reports FOLDER]
+                           the gate: what grows since REF, and was it accepted? 0: pass, 2: stop, 1: could not tell.
+                           --head judges a commit's locks, as data, instead of the working tree
+npm run -s policy -- accept --for NAME --reason WHY [--days 14] [--base origin/main]
+                           prints the entry that accepts what the gate stops, to be committed
+npm run policy -- review   write policies/REVIEW.md
 npm run policy -- explain POLICY METHOD URL [--header 'name: value']… [--as PRINCIPAL] [--phase setup] [--json]
                            what becomes of a request, and which rule decides. POLICY is a .policy.ts file or a JSON
                            file with a raw networkPolicy; variables take their example values
-npm run -s policy -- compare OLD NEW [--json]
+npm run -s policy -- compare OLD NEW [--json|--markdown|--sarif|--html]
                            which authority NEW gives or takes, with a request that shows each change. Each is a
                            .policy.ts file, a lock, a JSON file with a raw networkPolicy, a folder of policies, or
                            git:REF (all locks of that commit)`;
@@ -34,6 +45,10 @@ async function lock(): Promise<number> {
 }
 
 async function check(): Promise<number> {
+  // Of another commit nothing is run, so neither its tests nor what its policies compile to are looked at.
+  if (values.head !== undefined) {
+    return gate({ base: values.base ?? "origin/main", head: values.head, reports: values.reports });
+  }
   const failures: string[] = [];
   for (const policy of await loadPolicies(folder)) {
     const stale = await staleLock(policy);
@@ -47,8 +62,11 @@ async function check(): Promise<number> {
       `${policy.policy.agent}: ${stale ? "lock stale" : "lock current"}, ${held} of ${results.length} tests hold`,
     );
   }
+  const stale = await staleReviewDocument();
+  if (stale !== null) failures.push(stale);
   for (const failure of failures) console.error(failure);
-  return failures.length === 0 ? 0 : 1;
+  if (failures.length > 0) return 1;
+  return values.base === undefined ? 0 : gate({ base: values.base, reports: values.reports });
 }
 
 const { positionals, values } = parseArgs({
@@ -58,6 +76,15 @@ const { positionals, values } = parseArgs({
     as: { type: "string", default: "sandbox" },
     phase: { type: "string", default: "run" },
     json: { type: "boolean", default: false },
+    markdown: { type: "boolean", default: false },
+    sarif: { type: "boolean", default: false },
+    html: { type: "boolean", default: false },
+    base: { type: "string" },
+    head: { type: "string" },
+    reports: { type: "string" },
+    for: { type: "string", default: "" },
+    reason: { type: "string", default: "" },
+    days: { type: "string", default: "14" },
   },
 });
 
@@ -87,12 +114,23 @@ async function comparePolicies(): Promise<number> {
     return 1;
   }
   const locksAt = (ref: string) => locksAtCommit(join(folder, ".."), "policies", ref);
-  const comparison = compare(await loadSide(before, locksAt), await loadSide(after, locksAt));
-  console.log(values.json ? JSON.stringify(comparison, null, 2) : comparisonText(comparison, pc.isColorSupported));
+  const [from, to] = await Promise.all(
+    [before, after].map(async (name) => ({ name, side: await loadSide(name, locksAt) })),
+  );
+  if (from === undefined || to === undefined) return 1;
+  const comparison = compare(from.side, to.side);
+  const review = reviewOf(comparison, from, to);
+  if (values.json) console.log(JSON.stringify(comparison, null, 2));
+  else if (values.sarif) console.log(JSON.stringify(renderSarif(review), null, 2));
+  else if (values.markdown) process.stdout.write(renderMarkdown(review));
+  else if (values.html) process.stdout.write(renderHtml(review));
+  else process.stdout.write(renderTerminal(review, { color: pc.isColorSupported }));
   return 0;
 }
 
 const verbs: Record<string, () => Promise<number>> = {
+  accept: () => accept({ ...values, base: values.base ?? "origin/main", days: Number(values.days) }),
+  review: writeReviewDocument,
   lock,
   check,
   explain: explainRequest,
