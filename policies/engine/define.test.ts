@@ -35,6 +35,8 @@ test("a right policy is accepted", () => expect(toolRefusal(rule)).toBe("accepte
 describe("a rule is refused, with its place and the fix", () => {
   test.each([
     [{ host: "10.0.0.1" }, 'tools.lookup.allow[0].host: "10.0.0.1" is an IP address', "Write a host name"],
+    [{ host: "0x7f.1" }, "is an IP address", "Write a host name"],
+    [{ host: "a.0x7f" }, "is an IP address", "Write a host name"],
     [{ host: "[::1]" }, "is an IP address", "Write a host name"],
     [{ host: "api.crm.example:8443" }, "has a port", "Leave the port out"],
     [{ host: "https://api.crm.example" }, "has a scheme", "Write the host name alone"],
@@ -155,6 +157,8 @@ describe("a policy is refused, with its place and the fix", () => {
     [{ credentials: { crm_write: base.credentials.crm } }, "is not a credential name"],
     [{ credentials: { a: header("Host") } }, "credentials.a.form.name: Host belongs to the connection"],
     [{ credentials: { a: header("Transfer-Encoding") } }, "belongs to the connection"],
+    [{ credentials: { a: header("X-HTTP-Method-Override") } }, "says what a request is, not who sends it"],
+    [{ credentials: { a: header("X-Forwarded-Host") } }, "says what a request is, not who sends it"],
     [{ credentials: { a: header("X-Handrail-Principal") } }, "handrail itself"],
     [{ credentials: { a: header("x y") } }, "is not a header name"],
     [{ setup: [{ ...rule, credential: undefined }] }, "setup[0].path: {customer} is bound to a session"],

@@ -19,7 +19,7 @@ export function hostProblem(host: string, anyHost = false): { problem: string; f
     );
   }
   if (host.includes("://")) return refuse("has a scheme", "Write the host name alone; requests are always HTTPS");
-  if (isIP(host.replace(/^\[|\]$/g, "")) || /^[\d.]+$/.test(host)) {
+  if (isIP(host.replace(/^\[|\]$/g, "")) || /(?:^|\.)(?:\d+|0x[\da-f]*)$/.test(host)) {
     return refuse("is an IP address, which the firewall cannot tell by server name", "Write a host name");
   }
   if (/:\d*$/.test(host)) return refuse("has a port", "Leave the port out; the firewall knows none");

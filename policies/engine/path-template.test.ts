@@ -124,6 +124,55 @@ test("no template matches a path that is refused as odd", () => {
   expect(matched).toBeGreaterThan(100);
 });
 
+/** Reads a segment as the most careless server would: every escape is a byte, every sequence a character, whole or not. */
+function carelessly(segment: string): string {
+  const bytes: number[] = [];
+  for (let i = 0; i < segment.length; i++) {
+    const hex = /^%([0-9a-f]{2})/i.exec(segment.slice(i))?.[1];
+    bytes.push(hex === undefined ? segment.charCodeAt(i) : Number.parseInt(hex, 16));
+    if (hex !== undefined) i += 2;
+  }
+  let text = "";
+  for (let i = 0; i < bytes.length; ) {
+    const first = bytes[i] ?? 0;
+    const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+    const rest = bytes.slice(i + 1, i + length).map((byte) => byte & 0x3f);
+    const code = rest.reduce((code, bits) => code * 64 + bits, length === 1 ? first : first & (0xff >> (length + 1)));
+    text += String.fromCodePoint(code <= 0x10ffff ? code : 0xfffd);
+    i += length;
+  }
+  return text;
+}
+
+test.each([
+  "..%e0%80%af..%e0%80%afadmin",
+  "%e0%80%ae%e0%80%ae",
+  "%f0%80%80%ae",
+  "%c0%ae",
+  "a%80",
+  "%f4%90%80%80",
+  "%e0%9f",
+])("the overlong or broken sequence %s fits no template", (segment) =>
+  expect(matches("/{a...}", `/${segment}`)).toBe(false),
+);
+
+test("what fits one segment stays one, however carelessly a server decodes it", () => {
+  const first = fc.constantFrom("%c0", "%c1", "%C3", "%e0", "%E0", "%e2", "%f0", "%F0", "%f4");
+  const next = fc.constantFrom("%80", "%8e", "%90", "%9f", "%a0", "%ae", "%AF", "%bf");
+  const piece = fc.oneof(fc.constantFrom("a", ".", "~"), first, next);
+  let matched = 0;
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 6 }), (pieces) => {
+      const segment = pieces.join("");
+      if (!matches("/{a}", `/${segment}`)) return;
+      matched++;
+      expect(carelessly(segment), segment).not.toMatch(/^\.*$|[/\\;%?#\p{Cc}]/u);
+    }),
+    { numRuns: 20_000 },
+  );
+  expect(matched).toBeGreaterThan(100);
+});
+
 test("every value that encodeURIComponent makes safe is one segment", () => {
   const matcher = pathMatcher(parse("/{a}"), {});
   const regex = RE2JS.compile("regex" in matcher ? matcher.regex : "");

@@ -31,10 +31,16 @@ export interface TemplateProblem {
 const LITERAL = /^[A-Za-z0-9\-._~!$&'()*+,=:@]+$/;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-// Escapes that stay: printable characters that mean nothing in a path, and bytes of UTF-8 sequences. Left out: control
-// characters, `# % . / ; ? \`, DEL, and the bytes that UTF-8 never uses (overlong spellings of a dot or a slash).
-const ESCAPE =
-  "%(?:2[0-246-9a-dA-D]|3[0-9ac-eAC-E]|[46][0-9a-fA-F]|5[0-9abdefABDEF]|7[0-9a-eA-E]|[89abABdDeE][0-9a-fA-F]|[cC][2-9a-fA-F]|[fF][0-4])";
+// Escapes that stay: printable characters that mean nothing in a path (not `# % . / ; ? \`, controls, DEL), and whole,
+// shortest UTF-8 sequences. Single bytes would let overlong spellings of a dot or a slash through, which lenient
+// decoders fold.
+const CONTINUATION = "%[89abAB][0-9a-fA-F]";
+const ESCAPE = `(?:${[
+  "%(?:2[0-246-9a-dA-D]|3[0-9ac-eAC-E]|[46][0-9a-fA-F]|5[0-9abdefABDEF]|7[0-9a-eA-E])",
+  `%(?:[cC][2-9a-fA-F]|[dD][0-9a-fA-F])${CONTINUATION}`,
+  `(?:%[eE]0%[abAB][0-9a-fA-F]|%[eE][1-9a-cA-CeEfF]${CONTINUATION}|%[eE][dD]%[89][0-9a-fA-F])${CONTINUATION}`,
+  `(?:%[fF]0%[9abAB][0-9a-fA-F]|%[fF][1-3]${CONTINUATION}|%[fF]4%8[0-9a-fA-F])${CONTINUATION}${CONTINUATION}`,
+].join("|")})`;
 const CHARACTER = "[A-Za-z0-9_~!$&'()*+,=:@\\-]";
 const NOT_DOT = `(?:${CHARACTER}|${ESCAPE})`;
 const ANY = `(?:[.]|${CHARACTER}|${ESCAPE})`;
