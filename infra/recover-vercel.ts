@@ -9,17 +9,31 @@ export interface VercelApi {
   readonly teamId?: string | undefined;
 }
 
-/** What the engine wrote down about the resource. */
-export interface PendingResource {
+/** A resource that a create may have been running for. */
+export interface WantedResource {
   readonly type: string;
   readonly urn: string;
   readonly inputs?: Record<string, unknown> | undefined;
 }
 
-const project = z.looseObject({ id: z.string() });
+/** Which of the objects that look right may be the one. */
+export interface Search {
+  /** Ids that the state has already: the predecessor of a replacement is not what is looked for. */
+  readonly known: ReadonlySet<string>;
+  /** Epoch ms. What existed before the interrupted update belongs to somebody else. */
+  readonly since: number;
+}
+
+const createdAt = z.number().nullish();
+const project = z.looseObject({ id: z.string(), createdAt });
 const variables = z.looseObject({
   envs: z.array(
-    z.looseObject({ id: z.string(), key: z.string(), target: z.union([z.string(), z.array(z.string())]).nullish() }),
+    z.looseObject({
+      id: z.string(),
+      key: z.string(),
+      target: z.union([z.string(), z.array(z.string())]).nullish(),
+      createdAt,
+    }),
   ),
 });
 const deployments = z.looseObject({
@@ -27,49 +41,67 @@ const deployments = z.looseObject({
     z.looseObject({
       uid: z.string(),
       meta: z.record(z.string(), z.unknown()).nullish(),
-      created: z.number().nullish(),
+      created: createdAt,
+      readyState: z.string().nullish(),
     }),
   ),
 });
 
+/** Deployments that never served anything. */
+const FAILED = new Set(["ERROR", "CANCELED", "DELETED"]);
+
+/** Whether the resource's object can be told from others by what is known of it. */
+export function isRecognisable({ type, inputs = {} }: WantedResource): boolean {
+  switch (type) {
+    case "vercel:index/project:Project":
+      return inputs.name !== undefined;
+    case "vercel:index/projectEnvironmentVariable:ProjectEnvironmentVariable":
+      return inputs.projectId !== undefined && inputs.key !== undefined;
+    case "vercel:index/deployment:Deployment":
+      // The meta holds the revision of the secrets and the digests: another deployment has another.
+      return inputs.projectId !== undefined && Object.keys(inputs.meta ?? {}).length > 0;
+    default:
+      return false;
+  }
+}
+
 /**
- * @param known ids that the state has already: the predecessor of a replacement is not what is looked for.
+ * @param resource one that {@link isRecognisable}.
  * @returns the object's id, or undefined when it was never made.
- * @throws for a type whose objects cannot be told apart, and when Vercel does not answer.
+ * @throws when Vercel does not answer.
  */
 export async function findVercelObject(
   api: VercelApi,
-  { type, urn, inputs = {} }: PendingResource,
-  known: ReadonlySet<string>,
+  { type, inputs = {} }: WantedResource,
+  { known, since }: Search,
 ): Promise<string | undefined> {
+  const isCandidate = (id: string, created: number | null | undefined) => !known.has(id) && (created ?? 0) >= since;
   switch (type) {
     case "vercel:index/project:Project": {
       const found = await get(api, `/v10/projects/${encodeURIComponent(String(inputs.name))}`, project);
-      return found && unknown(found.id, known);
+      return found && isCandidate(found.id, found.createdAt) ? found.id : undefined;
     }
     case "vercel:index/projectEnvironmentVariable:ProjectEnvironmentVariable": {
       const path = `/v8/projects/${encodeURIComponent(String(inputs.projectId))}/env?limit=100`;
       const found = await get(api, path, variables);
       const targets = list(inputs.targets);
       return found?.envs.find(
-        (item) => item.key === inputs.key && sameSet(list(item.target), targets) && !known.has(item.id),
+        (item) =>
+          item.key === inputs.key && sameSet(list(item.target), targets) && isCandidate(item.id, item.createdAt),
       )?.id;
     }
     case "vercel:index/deployment:Deployment": {
       const path = `/v6/deployments?projectId=${encodeURIComponent(String(inputs.projectId))}&limit=100`;
-      const found = await get(api, path, deployments);
       const meta = Object.entries((inputs.meta as Record<string, unknown> | undefined) ?? {});
-      // The meta holds the revision of the secrets and the digests: another deployment has another.
-      if (meta.length === 0) break;
+      const found = await get(api, path, deployments);
       return found?.deployments
-        .filter((item) => !known.has(item.uid) && meta.every(([key, value]) => item.meta?.[key] === value))
+        .filter((item) => isCandidate(item.uid, item.created) && !FAILED.has(item.readyState ?? ""))
+        .filter((item) => meta.every(([key, value]) => item.meta?.[key] === value))
         .sort((a, b) => (b.created ?? 0) - (a.created ?? 0))[0]?.uid;
     }
+    default:
+      return undefined;
   }
-  throw new Error(
-    `${urn} was interrupted while it was made, and nothing tells its object from others. Look for it at Vercel, delete ` +
-      "it there if it exists, then: npm run pulumi -- refresh --clear-pending-creates",
-  );
 }
 
 async function get<T>(api: VercelApi, path: string, schema: z.ZodType<T>): Promise<T | undefined> {
@@ -83,10 +115,6 @@ async function get<T>(api: VercelApi, path: string, schema: z.ZodType<T>): Promi
   if (!response.ok)
     throw new Error(`GET ${url.origin}${url.pathname} answered HTTP ${response.status}: ${await response.text()}`);
   return schema.parse(await response.json());
-}
-
-function unknown(id: string, known: ReadonlySet<string>): string | undefined {
-  return known.has(id) ? undefined : id;
 }
 
 function list(value: unknown): string[] {

@@ -38,7 +38,11 @@ if (local) {
 if (local && stack === "local" && WANTS_STACK.has(command) && !findStack(at.local, at.root, stack)) {
   await ensureLocalStack(stack);
 }
-if (/^(up|update)$/.test(command) && stack !== undefined && (!local || needsRecovery(at.local, at.root, stack))) {
+if (
+  /^(up|update|destroy|down)$/.test(command) &&
+  stack !== undefined &&
+  (!local || needsRecovery(at.local, at.root, stack))
+) {
   const file = join(at.root, "infra", "recover.ts");
   if (existsSync(file)) {
     const { recoverPendingOperations } = (await import(file)) as Recovery;

@@ -14,8 +14,8 @@ export function findStack(localDir: string, cwd: string, stack: string): string 
 }
 
 /**
- * Whether the last update of a local stack did not end by itself: it left the backend's lock, or operations of which
- * nobody knows how they ended.
+ * Whether the last update of a local stack did not end well: it failed, or it was killed and left the backend's lock,
+ * or operations of which nobody knows how they ended.
  */
 export function needsRecovery(localDir: string, cwd: string, stack: string): boolean {
   const locks = join(localDir, "state", ".pulumi", "locks", "organization", projectName(cwd), stack);
@@ -25,7 +25,19 @@ export function needsRecovery(localDir: string, cwd: string, stack: string): boo
   const state = JSON.parse(readFileSync(file, "utf8")) as {
     checkpoint?: { latest?: { pending_operations?: unknown[] } };
   };
-  return (state.checkpoint?.latest?.pending_operations?.length ?? 0) > 0;
+  if ((state.checkpoint?.latest?.pending_operations?.length ?? 0) > 0) return true;
+  return lastResult(join(localDir, "state", ".pulumi", "history", projectName(cwd), stack)) === "failed";
+}
+
+/** How the stack's newest `up` or `destroy` ended. */
+function lastResult(history: string): string | undefined {
+  const names = existsSync(history) ? readdirSync(history).filter((name) => name.endsWith(".history.json")) : [];
+  // The names end with the time.
+  for (const name of names.sort().reverse()) {
+    const { kind, result } = JSON.parse(readFileSync(join(history, name), "utf8")) as Record<string, string>;
+    if (kind === "update" || kind === "destroy") return result;
+  }
+  return undefined;
 }
 
 /** @throws when there is no Pulumi.yaml with a name. */

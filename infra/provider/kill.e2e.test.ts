@@ -1,87 +1,148 @@
+/**
+ * An `up` of which a process is killed when an object was just made and nobody knows it yet, then the recovery that
+ * `npm run pulumi -- up` begins with, then the next step's kill; at the end an `up` that works and one that has nothing
+ * to do. One step each of what a stack's resources do differently: adoption by tag (Environment), by the builder
+ * (Snapshot), by name (Project), by key (environment variable) and by meta (Deployment, new and replaced).
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { exitCode, runPulumi, startPulumi } from "../engine/pulumi.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { places } from "../engine/places.mjs";
+import { runPulumi } from "../engine/pulumi.ts";
+import { needsRecovery } from "../engine/stack-state.ts";
 import { type LocalCloud, startLocalCloud } from "../local/cloud.ts";
 import { LocalStack, randomSecrets } from "../local/stack.ts";
+import { type RemoteObjects, remoteObjects } from "../local/stack-objects.ts";
 import { recoverPendingOperations } from "../recover.ts";
+import { type Moment, Trap, trapProxy, upKilledAt, type Victim } from "./testing/kill.ts";
 
+const trap = new Trap();
 let cloud: LocalCloud;
-let stack: LocalStack;
 let stateDir: string;
+const proxies: { close(): void }[] = [];
+/** The local cloud's endpoints, with the traps in front. */
+let endpoints: LocalCloud["endpoints"];
 
 beforeAll(async () => {
   stateDir = await mkdtemp(join(tmpdir(), "handrail-kill-"));
-  cloud = await startLocalCloud({ stateDir, nodeBinary: process.execPath });
-  stack = new LocalStack({ endpoints: cloud.endpoints, stateDir });
-  await stack.configure(randomSecrets());
+  cloud = await startLocalCloud({
+    stateDir,
+    nodeBinary: places().node,
+    onLog: (source, { event, method, path, status }) => {
+      if (source === "vercel" && event === "api") trap.done("vercel", String(method), String(path), Number(status));
+    },
+  });
+  const anthropic = await trapProxy("anthropic", cloud.endpoints.anthropicBaseUrl, trap);
+  const sandbox = await trapProxy("sandbox", cloud.endpoints.sandboxApiUrl, trap);
+  proxies.push(anthropic, sandbox);
+  endpoints = { ...cloud.endpoints, anthropicBaseUrl: anthropic.url, sandboxApiUrl: sandbox.url };
 });
 
 afterAll(async () => {
-  await stack?.run(["destroy", "--yes", "--skip-preview"]);
+  for (const proxy of proxies) proxy.close();
   await cloud?.close();
   await rm(stateDir, { recursive: true, force: true });
 });
 
-/** Runs `up` and kills the engine when it says that it makes `what`. */
-async function upKilledAt(what: string): Promise<void> {
-  const child = startPulumi(["--non-interactive", "--color", "never", "up", "--yes", "--skip-preview"], {
-    stack: stack.name,
-    localDir: stateDir,
-  });
-  const ended = exitCode(child);
-  child.stderr?.resume();
-  if (child.stdout) {
-    for await (const line of createInterface({ input: child.stdout })) {
-      if (line.includes(what) && line.includes("creating")) child.kill("SIGKILL");
+const made = {
+  Environment: { server: "anthropic", method: "POST", path: /^\/v1\/environments$/ },
+  Project: { server: "vercel", method: "POST", path: /^\/v\d+\/projects$/ },
+  ProjectEnvironmentVariable: { server: "vercel", method: "POST", path: /^\/v\d+\/projects\/[^/]+\/env$/ },
+  Snapshot: { server: "sandbox", method: "POST", path: /\/sessions\/[^/]+\/snapshot$/ },
+  Deployment: { server: "vercel", method: "POST", path: /^\/v\d+\/now\/deployments$/ },
+} satisfies Record<string, Moment>;
+
+type Type = keyof typeof made;
+
+const KINDS: Record<Type | "Agent", keyof RemoteObjects> = {
+  Environment: "environments",
+  Agent: "agents",
+  Project: "projects",
+  ProjectEnvironmentVariable: "variables",
+  Snapshot: "snapshots",
+  Deployment: "deployments",
+};
+
+/** A stack of its own, in a local cloud where others are. */
+function scene(name: string, rows: readonly (readonly [victim: Victim, type: Type | "replaced Deployment"])[]) {
+  describe(`stack ${name}`, () => {
+    let stack: LocalStack;
+    /** What other stacks have. */
+    let others: RemoteObjects;
+    const options = () => ({ stack: name, localDir: stateDir });
+
+    beforeAll(async () => {
+      stack = new LocalStack({ endpoints, stateDir, name });
+      await stack.configure(randomSecrets());
+      others = await remoteObjects(cloud.endpoints);
+    });
+
+    async function ofState(type: string): Promise<number> {
+      const { stdout } = await stack.must(["stack", "export"], "no export");
+      const { deployment } = JSON.parse(stdout) as { deployment: { resources?: { type: string }[] } };
+      return (deployment.resources ?? []).filter((item) => item.type.endsWith(`:${type}`)).length;
     }
-  }
-  expect(await ended).not.toBe(0);
-}
 
-async function json(base: string, path: string, headers: Record<string, string>): Promise<Record<string, unknown>> {
-  const response = await fetch(base + path, { headers });
-  expect(response.status).toBe(200);
-  return (await response.json()) as Record<string, unknown>;
-}
+    async function remote(type: Type | "Agent"): Promise<number> {
+      return (await remoteObjects(cloud.endpoints))[KINDS[type]].length - others[KINDS[type]].length;
+    }
 
-/** Numbers of the objects that exist, whatever the state says. */
-async function objects(): Promise<Record<string, number>> {
-  const { anthropicBaseUrl, apiKey, vercelApiUrl, vercelToken, vercelTeamId } = cloud.endpoints;
-  const anthropic = { "x-api-key": apiKey, "anthropic-beta": "managed-agents-2026-04-01" };
-  const vercel = { authorization: `Bearer ${vercelToken}` };
-  const count = async (request: Promise<Record<string, unknown>>, key: string) =>
-    ((await request)[key] as unknown[]).length;
-  const team = `teamId=${vercelTeamId}`;
-  return {
-    environments: await count(json(anthropicBaseUrl, "/v1/environments", anthropic), "data"),
-    agents: await count(json(anthropicBaseUrl, "/v1/agents", anthropic), "data"),
-    projects: await count(json(vercelApiUrl, `/v9/projects?${team}`, vercel), "projects"),
-    deployments: await count(json(vercelApiUrl, `/v6/deployments?${team}`, vercel), "deployments"),
-  };
-}
+    test.each(rows)("%s killed when a %s was just made: recovery finds what there is to do", async (victim, what) => {
+      const replaced = what === "replaced Deployment";
+      const type = replaced ? "Deployment" : what;
+      if (replaced) {
+        await stack.up();
+        await stack.set({ secret: { crmToken: randomSecrets().crmToken } });
+      }
+      const { output, code } = await upKilledAt(trap, victim, made[type], options());
+      expect([trap.sprung, code], output).toEqual([true, victim === "engine" ? null : 1]);
+      // The kill met what it was meant for: the object exists, and the state does not know it. (Without the program,
+      // the engine still hears how operations end.)
+      if (victim !== "language host") expect(await remote(type)).toBeGreaterThan(await ofState(type));
+      expect(needsRecovery(stateDir, places().root, name)).toBe(true);
+      await recoverPendingOperations({
+        run: (args) => runPulumi(args, options()),
+        vercel: {
+          fetch,
+          baseUrl: cloud.endpoints.vercelApiUrl,
+          token: cloud.endpoints.vercelToken,
+          teamId: cloud.endpoints.vercelTeamId,
+        },
+      });
+      if (made[type].server === "vercel") expect(await remote(type)).toBe(await ofState(type));
+    });
 
-const recover = () =>
-  recoverPendingOperations({
-    run: (args) => runPulumi(args, { stack: stack.name, localDir: stateDir }),
-    vercel: {
-      fetch,
-      baseUrl: cloud.endpoints.vercelApiUrl,
-      token: cloud.endpoints.vercelToken,
-      teamId: cloud.endpoints.vercelTeamId,
-    },
+    test("the next up works, there is one of everything, and the one after changes nothing", async () => {
+      await stack.up();
+      for (const type of Object.keys(KINDS) as (Type | "Agent")[]) {
+        expect([type, await remote(type)]).toEqual([type, await ofState(type)]);
+      }
+      const one = { Environment: 1, Agent: 1, Project: 1, Snapshot: 1, Deployment: 1 };
+      for (const [type, count] of Object.entries(one)) expect([type, await ofState(type)]).toEqual([type, count]);
+      await stack.must(["up", "--yes", "--skip-preview", "--expect-no-changes"], "something changed");
+      expect((await remoteObjects(cloud.endpoints)).sandboxes).toEqual(others.sandboxes);
+      expect(needsRecovery(stateDir, places().root, name)).toBe(false);
+    });
   });
+}
 
-test("an up that is killed at any step and run again makes no doubles, and the one after changes nothing", async () => {
-  for (const step of ["Environment", "Project", "ProjectEnvironmentVariable", "Snapshot", "Deployment"]) {
-    await upKilledAt(`:${step} `);
-    await recover();
-  }
-  await stack.up();
-  expect(await objects()).toMatchObject({ environments: 1, agents: 1, deployments: 1 });
-  const again = await stack.run(["up", "--yes", "--skip-preview", "--expect-no-changes"]);
-  expect(again.stdout + again.stderr).toContain("unchanged");
-  expect(again.code).toBe(0);
-}, 240_000);
+scene("engine", [
+  ["engine", "Project"],
+  ["engine", "ProjectEnvironmentVariable"],
+  ["engine", "Snapshot"],
+  ["engine", "Deployment"],
+]);
+
+scene("vercel", [
+  ["vercel provider", "Project"],
+  ["vercel provider", "ProjectEnvironmentVariable"],
+  ["vercel provider", "replaced Deployment"],
+]);
+
+// With its program gone, the engine still hears how the operations under way end: the first two must come before.
+scene("handrail", [
+  ["handrail provider", "Environment"],
+  ["handrail provider", "Snapshot"],
+  ["language host", "Deployment"],
+]);
