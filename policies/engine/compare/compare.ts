@@ -70,7 +70,7 @@ class Found {
   changes(): Change[] {
     const { before, after } = this.#match;
     const { classes, unreadable } = hostClasses(
-      [...before.keys, ...after.keys],
+      [...before.patterns, ...after.patterns],
       [...before.namedHosts, ...after.namedHosts],
     );
     for (const host of classes) this.#compareAt(host);

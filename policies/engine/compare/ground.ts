@@ -42,6 +42,8 @@ export interface Ground {
   readonly policy: BoundPolicy | NetworkPolicy;
   /** Domain keys as written. */
   readonly keys: readonly string[];
+  /** Patterns that divide the hosts: the keys, and `*` where everything is allowed. */
+  readonly patterns: readonly string[];
   /** Hosts that a transform names in `Host`. */
   readonly namedHosts: readonly string[];
   /** Principals that have rules of their own. */
@@ -76,6 +78,7 @@ export function groundOf(policy: BoundPolicy | NetworkPolicy, credentialName: Cr
   return {
     policy,
     keys: entries.map(([key]) => key),
+    patterns: raw === "allow-all" ? ["*"] : entries.map(([key]) => key),
     namedHosts: [
       ...new Set(
         entries.flatMap(([key, rules]) =>
