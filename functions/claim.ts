@@ -16,6 +16,7 @@ import { customerCredentials, type ResolveCredential } from "./customer-credenti
 import { errorMessage, redact } from "./log.ts";
 import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
 import { variablesOf } from "./policy.ts";
+import { runnerEnd } from "./runner-exit.ts";
 import { NameTakenError, type SandboxHandle, SnapshotMissingError } from "./sandboxes.ts";
 import { RunnerMismatchError, type SpawnDeps, type StartedRunner, startRunner } from "./spawn.ts";
 import { type SessionWork, sessionsToken, sessionWork, type WorkItem } from "./work-item.ts";
@@ -153,7 +154,7 @@ async function isBusy(sandbox: SandboxHandle, deps: ClaimDeps, signal: AbortSign
     return age < RECLAIM_OLDER_THAN_MS ? "another claim is starting its sandbox" : undefined;
   }
   for (const end = deps.now() + deps.settleMs; ; await sleep(500, undefined, { signal })) {
-    if ((await sandbox.exitCode(runner, signal)) !== null) return undefined;
+    if ((await runnerEnd(sandbox, runner, signal)) !== null) return undefined;
     if (deps.now() >= end) return "its runner is alive";
   }
 }

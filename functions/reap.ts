@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT_CODES } from "../runner/supervisor/outcome.ts";
 import { errorMessage, type Log } from "./log.ts";
 import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
+import { ALREADY_STARTED, type RunnerEnd, runnerEnd } from "./runner-exit.ts";
 import type { Sandboxes, SandboxHandle } from "./sandboxes.ts";
 import type { StartedRunner } from "./spawn.ts";
 
@@ -57,8 +58,8 @@ export async function follow(
   try {
     for (let round = 0; deps.now() + pauseMs(round) < until; round += 1) {
       await sleep(pauseMs(round));
-      const code = await runner.sandbox.exitCode(runner.commandId);
-      if (code !== null) return await remove(runner.sandbox, code, deps);
+      const end = await runnerEnd(runner.sandbox, runner.commandId);
+      if (end !== null) return await remove(runner.sandbox, end, deps);
     }
   } catch (error) {
     deps.log.warn("sandbox.follow_failed", { sandbox: runner.sandbox.name, error: errorMessage(error) });
@@ -75,18 +76,18 @@ async function reapNamed(name: string, deps: ReapDeps): Promise<boolean> {
   const runner = sandbox.tags[RUNNER_TAG];
   // Being started, or its start was cut short: then its own timeout ends it, or the session's next claim does.
   if (runner === undefined || runner === STARTING) return false;
-  const code = await sandbox.exitCode(runner);
-  if (code === null) return false;
-  await remove(sandbox, code, deps);
+  const end = await runnerEnd(sandbox, runner);
+  if (end === null) return false;
+  await remove(sandbox, end, deps);
   return true;
 }
 
-async function remove(sandbox: SandboxHandle, code: number | "gone", { log }: ReapDeps): Promise<void> {
+async function remove(sandbox: SandboxHandle, end: RunnerEnd, { log }: ReapDeps): Promise<void> {
   await sandbox.discard();
   const fields = { sandbox: sandbox.name, vm: sandbox.vmId };
-  if (code === "gone") return log.info("sandbox.removed", { ...fields, outcome: "the sandbox had ended already" });
-  const outcome = exitMeaning(code);
-  // From 20 on, the item was never served (runner/supervisor/outcome.ts).
-  const level = code >= 20 ? "error" : code === 0 ? "info" : "warn";
-  log[level]("sandbox.removed", { ...fields, exitCode: code, outcome });
+  if (end === "gone") return log.info("sandbox.removed", { ...fields, outcome: "the sandbox had ended already" });
+  if (end === "unstarted") return log.warn("sandbox.removed", { ...fields, outcome: "no runner was ever started" });
+  // From 20 on, the item was never served (runner/supervisor/outcome.ts), but for the runner that gave way.
+  const level = end === 0 ? "info" : end >= 20 && end !== ALREADY_STARTED ? "error" : "warn";
+  log[level]("sandbox.removed", { ...fields, exitCode: end, outcome: exitMeaning(end) });
 }

@@ -2,6 +2,7 @@
 import { type NetworkPolicy, Sandbox } from "@vercel/sandbox";
 import { statusOf } from "./anthropic.ts";
 import { CLAIM_TAG, ENVIRONMENT_TAG, RUNNER_TAG } from "./naming.ts";
+import { type CommandState, listCommands } from "./sandbox-commands.ts";
 
 /** What a sandbox is created with. */
 export interface SandboxSpec {
@@ -38,6 +39,8 @@ export interface SandboxHandle {
   start(command: DetachedCommand, signal?: AbortSignal): Promise<string>;
   /** Exit code of a command; null while it runs; "gone" when the VM is not there any more. */
   exitCode(commandId: string, signal?: AbortSignal): Promise<number | null | "gone">;
+  /** Every command that was started in the VM; "gone" when the VM is not there any more. */
+  commands(signal?: AbortSignal): Promise<readonly CommandState[] | "gone">;
   /** Replaces all tags. In a call of its own: with a timeout or a policy it could fail half-way (traps.md 33). */
   setTags(tags: Readonly<Record<string, string>>, signal?: AbortSignal): Promise<void>;
   /** Stops the VM and removes the name. Nothing happens to a sandbox that another VM took over meanwhile. */
@@ -101,6 +104,14 @@ export function vercelSandboxes(fetch?: typeof globalThis.fetch): Sandboxes {
       async exitCode(commandId, signal) {
         try {
           return (await vm.getCommand(commandId, signalled(signal))).exitCode;
+        } catch (error) {
+          if (isGone(error)) return "gone";
+          throw error;
+        }
+      },
+      async commands(signal) {
+        try {
+          return await listCommands(vm.sessionId, { fetch: fetch ?? globalThis.fetch, ...signalled(signal) });
         } catch (error) {
           if (isGone(error)) return "gone";
           throw error;

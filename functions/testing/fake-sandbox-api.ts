@@ -82,9 +82,13 @@ export async function startFakeSandboxApi(): Promise<FakeSandboxApi> {
       box.commands.set(key, { exitCode: null, body: call.body as Record<string, unknown> });
       return { status: 200, body: command(key, null) };
     }
-    const found = box.commands.get(commandId ?? "");
+    if (commandId === undefined) {
+      const all = [...box.commands].map(([key, { exitCode }]) => command(key, exitCode).command);
+      return { status: 200, body: { commands: all } };
+    }
+    const found = box.commands.get(commandId);
     if (found === undefined) return problem(404, "not_found", "no such command");
-    return { status: 200, body: command(commandId ?? "", found.exitCode) };
+    return { status: 200, body: command(commandId, found.exitCode) };
   }
 
   const base = await startServer((call) => {

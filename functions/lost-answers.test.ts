@@ -1,0 +1,79 @@
+/** Calls that took effect and whose answer never came, or that failed after the work was taken. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { cronCall, delivery, deploy, type TestDeployment } from "./testing/control-plane.ts";
+import type { Call, TestServer } from "./testing/http.ts";
+
+let d: TestDeployment;
+beforeEach(async () => {
+  d = await deploy();
+});
+afterEach(() => d.close());
+
+const started = () => d.plane.webhook(delivery("session.status_run_started"));
+const box = () => {
+  const found = d.api.sandboxes.get("handrail-sesn_1");
+  if (found === undefined) throw new Error("the session has no sandbox");
+  return found;
+};
+const commands = () => [...box().commands.values()];
+const removals = () => d.lines.map((line) => JSON.parse(line)).filter(({ event }) => event === "sandbox.removed");
+
+/** Lets the first call of a kind take effect and cuts its answer off. */
+function cutFirst(server: TestServer, is: (call: Call) => boolean): void {
+  let cut = false;
+  server.fault = (call, handle) => {
+    if (cut || !is(call)) return undefined;
+    cut = true;
+    handle();
+    return "cut";
+  };
+}
+
+/** A session whose start was answered only at the second try: two runners, of which the tag names the second. */
+async function startTwice(): Promise<void> {
+  d.anthropic.addSession("sesn_1");
+  cutFirst(d.api, ({ method, path }) => method === "POST" && path.endsWith("/cmd"));
+  expect(await (await started()).json()).toMatchObject({ status: "drained", started: 1 });
+  expect(box().commands.size).toBe(2);
+}
+
+test.each([
+  ["lost the lease to the first", 10],
+  ["found the first there already", 24],
+])("when the answer to a start was lost and the second runner %s, the first lives on", async (_, code) => {
+  await startTwice();
+  d.api.exit("handrail-sesn_1", code);
+  await Promise.all(d.background);
+  await d.plane.cron(cronCall());
+  await d.plane.webhook(delivery("session.status_idled"));
+  expect(box().status).toBe("running");
+
+  // Nor does the next claim of the session cut it.
+  d.anthropic.addSession("sesn_1");
+  expect(await (await started()).json()).toMatchObject({ left: 1 });
+  expect(box().status).toBe("running");
+  expect(removals()).toEqual([]);
+});
+
+test("when both runners of such a start have ended, the sandbox goes, and the log tells how the serving one ended", async () => {
+  await startTwice();
+  d.api.exit("handrail-sesn_1", 24);
+  const [first] = commands();
+  if (first) first.exitCode = 12;
+  await d.plane.cron(cronCall());
+  expect(d.api.sandboxes.size).toBe(0);
+  expect(removals()).toMatchObject([{ level: "warn", exitCode: 12, outcome: "deadline" }]);
+});
+
+test("when the list of a machine's commands is refused, nothing is cut and nothing of the answer is logged", async () => {
+  await startTwice();
+  d.api.exit("handrail-sesn_1", 10);
+  d.api.fault = ({ method, path }) =>
+    method === "GET" && path.endsWith("/cmd")
+      ? { status: 403, body: { error: { code: "forbidden", message: "somebody@people.example may not" } } }
+      : undefined;
+  await d.plane.cron(cronCall());
+  expect(box().status).toBe("running");
+  expect(d.lines.join("\n")).toMatch(/sandbox.reap_failed.*it answered 403/);
+  expect(d.lines.join("\n")).not.toContain("people.example");
+});

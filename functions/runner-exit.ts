@@ -1,0 +1,45 @@
+/**
+ * Whether a sandbox's runner has ended.
+ *
+ * The tag names one command, and that may not be the one that serves: the SDK repeats a start whose answer was lost, so
+ * that two were started and the second gave way to the first; and a runner whose tag could not be written is named by
+ * none. In both cases the machine's own list of commands decides. Nothing but runners is started in a session's
+ * sandbox, and a command that a person started there to look around is a reason to keep it too.
+ */
+import { EXIT_CODES } from "../runner/supervisor/outcome.ts";
+import { STARTING } from "./naming.ts";
+import type { SandboxHandle } from "./sandboxes.ts";
+
+/** How a runner ended: its exit code, "gone" with its machine, or "unstarted" when there never was one. */
+export type RunnerEnd = number | "gone" | "unstarted";
+
+/** `boot.sh` ends with it when a runner was started in this machine before. */
+export const ALREADY_STARTED = 24;
+
+/** Codes by which a runner says that it left the work to another one. */
+const GAVE_WAY: ReadonlySet<number> = new Set([EXIT_CODES.lease_lost, ALREADY_STARTED]);
+
+/**
+ * @param commandId what the runner's tag says: a command's id, or {@link STARTING}
+ * @returns null while a runner lives
+ * @throws what the API threw; nothing is known then
+ */
+export async function runnerEnd(
+  sandbox: SandboxHandle,
+  commandId: string,
+  signal?: AbortSignal,
+): Promise<RunnerEnd | null> {
+  if (!sandbox.running) return "gone";
+  if (commandId === STARTING) return endOfAll(await sandbox.commands(signal));
+  const code = await sandbox.exitCode(commandId, signal);
+  if (code === null || code === "gone" || !GAVE_WAY.has(code)) return code;
+  return endOfAll(await sandbox.commands(signal));
+}
+
+function endOfAll(commands: Awaited<ReturnType<SandboxHandle["commands"]>>): RunnerEnd | null {
+  if (commands === "gone") return "gone";
+  const codes = commands.map(({ exitCode }) => exitCode);
+  if (codes.includes(null)) return null;
+  // The one that served tells how the work ended.
+  return codes.find((code) => code !== null && !GAVE_WAY.has(code)) ?? codes.at(-1) ?? "unstarted";
+}
