@@ -1,11 +1,24 @@
 /** The built bundle as a sandbox runs it: real processes, users and namespaces, and the SDK over a real socket. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import lock from "../policies/support.lock.json" with { type: "json" };
 import { serializeHandover } from "./handover.ts";
+import { EXIT_CODES } from "./supervisor/outcome.ts";
 import { FakeAnthropic } from "./testing/fake-anthropic.ts";
 import { testHandover } from "./testing/handover.ts";
 import { type InstalledRunner, installRunner, isRoot } from "./testing/installed-runner.ts";
@@ -232,10 +245,13 @@ describe("a supervisor that must not start", () => {
 });
 
 describe("boot.sh", () => {
+  let parent: string;
   let base: string;
 
   beforeEach(() => {
-    base = mkdtempSync(join(tmpdir(), "handrail-boot-"));
+    parent = mkdtempSync(join(tmpdir(), "handrail-boot-"));
+    base = join(parent, "handrail");
+    mkdirSync(base);
     cpSync(join(import.meta.dirname, "boot.sh"), join(base, "boot.sh"));
     const probe = [
       'import { readFileSync, readdirSync } from "node:fs";',
@@ -246,7 +262,7 @@ describe("boot.sh", () => {
     writeFileSync(join(base, "runner.mjs"), probe.join("\n"));
   });
 
-  afterEach(() => rmSync(base, { recursive: true }));
+  afterEach(() => rmSync(parent, { recursive: true }));
 
   const boot = (env: NodeJS.ProcessEnv, shell = "sh") =>
     JSON.parse(execFileSync(shell, [join(base, "boot.sh")], { env, encoding: "utf8" }));
@@ -276,6 +292,34 @@ describe("boot.sh", () => {
     expect(env.PATH).toBe(process.env.PATH);
     expect(env).toMatchObject({ NODE_EXTRA_CA_CERTS: join(base, "boot.sh"), SSL_CERT_FILE: "/etc/a b's.pem" });
     expect(env).not.toHaveProperty("NODE_OPTIONS");
+  });
+
+  test("starts one supervisor for a claim, however often the start is repeated, and another for the next", async () => {
+    const supervisor = (handover: string) =>
+      new Promise<[number | null, string]>((resolve) => {
+        const env = { PATH: process.env.PATH, HANDRAIL_HANDOVER: handover };
+        const child = spawn("sh", [join(base, "boot.sh")], { env, stdio: ["ignore", "pipe", "inherit"] });
+        let output = "";
+        child.stdout.on("data", (chunk) => {
+          output += chunk;
+        });
+        child.on("close", (code) => resolve([code, output]));
+      });
+    const first = serializeHandover(testHandover());
+    const answers = await Promise.all([1, 2, 3, 4].map(() => supervisor(first)));
+    expect(answers.map(([code]) => code).sort()).toEqual([0, EXIT_CODES.already_started, 24, 24]);
+    for (const [code, output] of answers) if (code !== 0) expect(JSON.parse(output).message).toMatch(/started already/);
+    const next = testHandover({ tickets: { ...testHandover().tickets, supervisor: "d".repeat(32) } });
+    expect(await supervisor(serializeHandover(next))).toEqual([0, expect.stringContaining("d".repeat(32))]);
+    expect(statSync(`${base}.claims`).mode & 0o777).toBe(0o700);
+    expect(readdirSync(`${base}.claims`)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), expect.any(String)]);
+  });
+
+  test("cannot be started where claims cannot be kept", () => {
+    writeFileSync(`${base}.claims`, "");
+    const env = { PATH: process.env.PATH, HANDRAIL_HANDOVER: "{}" };
+    const { status, stdout } = spawnSync("sh", [join(base, "boot.sh")], { env, encoding: "utf8" });
+    expect([status, JSON.parse(stdout).message]).toEqual([21, `${base}.claims cannot be made`]);
   });
 
   test("refuses to start without a handover", () => {

@@ -27,6 +27,11 @@ export const EXIT_CODES = {
   bad_policy: 22,
   /** No executor could be kept apart from the supervisor. */
   no_isolation: 23,
+  /**
+   * `boot.sh` was already started with this handover in this sandbox, as when the answer to a start was lost and the
+   * start was repeated. Nothing was done; the earlier start serves the work item.
+   */
+  already_started: 24,
   /** Anything else, e.g. the session could not be read. The log says what. */
   failed: 30,
 } as const;
