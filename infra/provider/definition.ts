@@ -76,7 +76,7 @@ export interface ResourceDefinition<
   /** Outputs that differ from what `inputs` call for, although no input changed; an update sets them right. */
   outdated?(state: Inputs & Outputs, inputs: Inputs): (keyof Outputs & string)[];
   /** Says something about a change in the plan itself, by `context.log`. */
-  explainChange?(state: Inputs & Outputs, inputs: Inputs, context: OperationContext): void;
+  explainChange?(state: Inputs & Outputs, inputs: Inputs, context: OperationContext): void | Promise<void>;
   /** Makes the remote object, or adopts the one that an interrupted `create` of this resource left behind. */
   create(inputs: Inputs, context: OperationContext): Promise<{ id: string; outputs: Outputs }>;
   /** The remote object as it is, or null when it is gone. `state` is missing on import. */

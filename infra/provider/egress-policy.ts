@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { defineResource, type OperationContext } from "./definition.ts";
+import { committedLock, packLock, unpackLock } from "./recorded-lock.ts";
 import { networkProblem, settle } from "./settle.ts";
 
 const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "must be a lock's digest: sha256: and 64 hex digits");
@@ -23,16 +24,18 @@ const inputs = z.strictObject({
 
 const outputs = z.object({
   liveDigest: z.string().describe('What the functions reported last: a digest, or "unreachable".'),
+  lock: z.string().optional().describe("The lock, gzip and base64: what the next plan is compared with."),
 });
 
 type Inputs = z.infer<typeof inputs>;
+type Outputs = z.infer<typeof outputs>;
 
 const health = z.looseObject({ policyDigest: z.string() });
 
 /** Reported by `read` when nobody answers: the functions may be what the next `up` repairs, so it does not fail. */
 const UNREACHABLE = "unreachable";
 
-export const egressPolicy = defineResource<Inputs, z.infer<typeof outputs>>({
+export const egressPolicy = defineResource<Inputs, Outputs>({
   type: "EgressPolicy",
   description: "The egress policy that the deployed functions enforce. Make it depend on their deployment.",
   inputs,
@@ -44,8 +47,34 @@ export const egressPolicy = defineResource<Inputs, z.infer<typeof outputs>>({
   preview: (desired) => ({ liveDigest: desired.digest }),
   outdated: (state, desired) => (state.liveDigest === desired.digest ? [] : ["liveDigest"]),
 
+  async explainChange(state, desired, context) {
+    if (state.digest === desired.digest || !digest.safeParse(desired.digest).success) return;
+    const before = unpackLock(state.lock);
+    const after = await committedLock(context.projectDir, desired.agent, desired.digest);
+    if (before === null || after === null) {
+      const missing =
+        before === null ? "the state holds no lock of an earlier up" : `${lockFile(desired)} is another lock`;
+      context.log("warning", `what this change of the policy gives cannot be said here, since ${missing}: ${BY_HAND}`);
+      return;
+    }
+    if (state.liveDigest !== before.digest) {
+      const live = `the functions enforce ${state.liveDigest}, not what was recorded last`;
+      context.log("warning", `${live}; the comparison is with what was recorded`);
+    }
+    // Loaded where a policy changes only: most operations need no comparison.
+    const { describePolicyChange } = await import("./policy-change.ts");
+    try {
+      const { severity, message } = describePolicyChange(before, after);
+      context.log(severity, message);
+    } catch (error) {
+      // A plan that cannot say it is still a plan; the gate of the pull request is what stops.
+      const problem = error instanceof Error ? error.message : String(error);
+      context.log("warning", `what this change of the policy gives could not be compared: ${problem}`);
+    }
+  },
+
   async create(desired, context) {
-    return { id: `egress-${desired.agent}`, outputs: { liveDigest: await waitUntilLive(desired, context) } };
+    return { id: `egress-${desired.agent}`, outputs: await whenLive(desired, context) };
   },
 
   async read(_id, state, context) {
@@ -56,17 +85,29 @@ export const egressPolicy = defineResource<Inputs, z.infer<typeof outputs>>({
     const answer = await ask(healthUrl, context);
     return {
       inputs: { agent, digest, rules, healthUrl },
-      outputs: { liveDigest: "policyDigest" in answer ? answer.policyDigest : UNREACHABLE },
+      outputs: { liveDigest: "policyDigest" in answer ? answer.policyDigest : UNREACHABLE, lock: state.lock },
     };
   },
 
   async update(_id, _state, desired, context) {
-    return { liveDigest: await waitUntilLive(desired, context) };
+    return whenLive(desired, context);
   },
 
   // Goes with the functions.
   delete: async () => {},
 });
+
+const BY_HAND = "see `npm run -s policy -- compare git:<commit of the last up> policies`";
+
+function lockFile({ agent }: Inputs): string {
+  return `policies/${agent}.lock.json`;
+}
+
+async function whenLive(desired: Inputs, context: OperationContext): Promise<Outputs> {
+  const liveDigest = await waitUntilLive(desired, context);
+  const lock = await committedLock(context.projectDir, desired.agent, desired.digest);
+  return { liveDigest, lock: lock === null ? undefined : packLock(lock) };
+}
 
 function waitUntilLive(desired: Inputs, context: OperationContext): Promise<string> {
   return settle<string>(context, async () => {

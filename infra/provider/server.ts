@@ -14,6 +14,7 @@ import emptyPb from "google-protobuf/google/protobuf/empty_pb.js";
 import { type CheckFailure, checkInputs } from "./check.ts";
 import type { OperationContext, ResourceDefinition, Services } from "./definition.ts";
 import { connectEngineLog, type EngineLog, silentLog } from "./engine-log.ts";
+import { errorWords } from "./error-words.ts";
 import { Operations } from "./operation.ts";
 import { diffProperties, type PropertyChange } from "./property-diff.ts";
 import {
@@ -159,7 +160,7 @@ export function createProvider(options: ProviderOptions): HandrailProvider {
       for (const ignored of request.getIgnorechangesList()) changes.delete(ignored);
       const outdated = hasUnknown(after) ? [] : (definition.outdated?.(state, after) ?? []);
       if (changes.size > 0 && definition.explainChange) {
-        definition.explainChange(state, after, context(request.getUrn(), AbortSignal.timeout(60_000)));
+        await definition.explainChange(state, after, context(request.getUrn(), AbortSignal.timeout(60_000)));
       }
       return diffResponse(changes, { ...definition, outdated });
     }),
@@ -255,7 +256,7 @@ function unary<Request, Response>(work: (request: Request) => Promise<Response>)
       (response) => callback(null, response),
       (error: unknown) => {
         const code = error instanceof Failure ? error.code : status.UNKNOWN;
-        callback({ code, details: error instanceof Error ? error.message : String(error) });
+        callback({ code, details: errorWords(error) });
       },
     );
   };

@@ -143,11 +143,13 @@ export class ProviderClient {
 export async function startTestProvider(
   definitions: readonly ResourceDefinition[],
   services: Partial<Services> = {},
+  engineAddress?: string,
 ): Promise<{ client: ProviderClient; close(): void }> {
   let ids = 0;
   const provider = createProvider({
     definitions,
     version: "1.2.3",
+    ...(engineAddress !== undefined && { engineAddress }),
     services: {
       fetch,
       now: Date.now,
