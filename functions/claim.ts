@@ -13,22 +13,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type AnthropicLike, statusOf } from "./anthropic.ts";
 import { customerCredentials, type ResolveCredential } from "./customer-credentials.ts";
+import { START_LIMIT_MS } from "./limits.ts";
 import { errorMessage, redact } from "./log.ts";
 import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
 import { variablesOf } from "./policy.ts";
-import { runnerEnd } from "./runner-exit.ts";
+import { isBeingStarted, runnerEnd } from "./runner-exit.ts";
 import { NameTakenError, type SandboxHandle, SnapshotMissingError } from "./sandboxes.ts";
 import { RunnerMismatchError, type SpawnDeps, type StartedRunner, startRunner } from "./spawn.ts";
 import { type SessionWork, sessionsToken, sessionWork, type WorkItem } from "./work-item.ts";
-
-/**
- * How long an item may stay unacknowledged before a poll hands it out again. It must be longer than any start takes,
- * or one session gets two sandboxes (traps.md 12): {@link START_LIMIT_MS} ends a start before that.
- */
-export const RECLAIM_OLDER_THAN_MS = 60_000;
-
-/** After this, a start is abandoned and its item left, in ms. */
-export const START_LIMIT_MS = 50_000;
 
 /** How one item ended. */
 export type ClaimOutcome =
@@ -148,11 +140,8 @@ async function claimSession(
  */
 async function isBusy(sandbox: SandboxHandle, deps: ClaimDeps, signal: AbortSignal): Promise<string | undefined> {
   if (!sandbox.running) return undefined;
-  const runner = sandbox.tags[RUNNER_TAG];
-  if (runner === undefined || runner === STARTING) {
-    const age = deps.now() - sandbox.createdAt.getTime();
-    return age < RECLAIM_OLDER_THAN_MS ? "another claim is starting its sandbox" : undefined;
-  }
+  const runner = sandbox.tags[RUNNER_TAG] ?? STARTING;
+  if (isBeingStarted(sandbox, deps.now())) return "another claim is starting its sandbox";
   for (const end = deps.now() + deps.settleMs; ; await sleep(500, undefined, { signal })) {
     if ((await runnerEnd(sandbox, runner, signal)) !== null) return undefined;
     if (deps.now() >= end) return "its runner is alive";

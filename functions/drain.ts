@@ -7,7 +7,8 @@
  */
 import type { AnthropicLike } from "./anthropic.ts";
 import { statusOf } from "./anthropic.ts";
-import { type ClaimDeps, type ClaimOutcome, claim, RECLAIM_OLDER_THAN_MS } from "./claim.ts";
+import { type ClaimDeps, type ClaimOutcome, claim } from "./claim.ts";
+import { RECLAIM_OLDER_THAN_MS } from "./limits.ts";
 import { errorMessage } from "./log.ts";
 import type { StartedRunner } from "./spawn.ts";
 import { workItemSchema } from "./work-item.ts";

@@ -77,3 +77,55 @@ test("when the list of a machine's commands is refused, nothing is cut and nothi
   expect(d.lines.join("\n")).toMatch(/sandbox.reap_failed.*it answered 403/);
   expect(d.lines.join("\n")).not.toContain("people.example");
 });
+
+const no = { status: 400, body: { error: { code: "bad_request", message: "no" } } };
+const minutesOld = (minutes: number) => {
+  box().createdAt -= minutes * 60_000;
+};
+
+test("a runner whose tag could not be written is not cut by the session's next claim, however old it is", async () => {
+  d.anthropic.addSession("sesn_1");
+  d.api.fault = ({ method }) => (method === "PATCH" ? no : undefined);
+  expect(await (await started()).json()).toMatchObject({ started: 1 });
+  d.api.fault = undefined;
+  minutesOld(2);
+  const before = structuredClone(box());
+  d.anthropic.addSession("sesn_1");
+  expect(await (await started()).json()).toMatchObject({ started: 0, left: 1 });
+  await d.plane.cron(cronCall());
+  expect(box()).toEqual(before);
+
+  // Once it has ended the sandbox goes, without a tag too.
+  d.api.exit("handrail-sesn_1", 0);
+  await d.plane.cron(cronCall());
+  expect(d.api.sandboxes.size).toBe(0);
+});
+
+test("a tag that is refused once is written at the next try", async () => {
+  d.anthropic.addSession("sesn_1");
+  let refused = false;
+  d.api.fault = ({ method }) => {
+    if (refused || method !== "PATCH") return undefined;
+    refused = true;
+    return no;
+  };
+  await started();
+  expect(box().tags["handrail-runner"]).toBe([...box().commands.keys()][0]);
+});
+
+test("a sandbox whose creation was never answered is swept, but not before its claim can have ended", async () => {
+  d.anthropic.addSession("sesn_1");
+  d.api.fault = ({ method, path }, handle) => {
+    if (method !== "POST" || path !== "/v3/sandboxes") return undefined;
+    handle();
+    return "cut";
+  };
+  expect((await started()).status).toBe(503);
+  d.api.fault = undefined;
+  await d.plane.cron(cronCall());
+  expect(box().status).toBe("running");
+  minutesOld(2);
+  await d.plane.cron(cronCall());
+  expect(d.api.sandboxes.size).toBe(0);
+  expect(removals()).toMatchObject([{ level: "warn", outcome: "no runner was ever started" }]);
+});

@@ -7,8 +7,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT_CODES } from "../runner/supervisor/outcome.ts";
 import { errorMessage, type Log } from "./log.ts";
-import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
-import { ALREADY_STARTED, type RunnerEnd, runnerEnd } from "./runner-exit.ts";
+import { RUNNER_TAG, sandboxName } from "./naming.ts";
+import { ALREADY_STARTED, isBeingStarted, type RunnerEnd, runnerEnd } from "./runner-exit.ts";
 import type { Sandboxes, SandboxHandle } from "./sandboxes.ts";
 import type { StartedRunner } from "./spawn.ts";
 
@@ -74,8 +74,8 @@ async function reapNamed(name: string, deps: ReapDeps): Promise<boolean> {
     return true;
   }
   const runner = sandbox.tags[RUNNER_TAG];
-  // Being started, or its start was cut short: then its own timeout ends it, or the session's next claim does.
-  if (runner === undefined || runner === STARTING) return false;
+  // Without the tag it is no session's.
+  if (runner === undefined || isBeingStarted(sandbox, deps.now())) return false;
   const end = await runnerEnd(sandbox, runner);
   if (end === null) return false;
   await remove(sandbox, end, deps);

@@ -7,7 +7,8 @@
  * sandbox, and a command that a person started there to look around is a reason to keep it too.
  */
 import { EXIT_CODES } from "../runner/supervisor/outcome.ts";
-import { STARTING } from "./naming.ts";
+import { RECLAIM_OLDER_THAN_MS } from "./limits.ts";
+import { RUNNER_TAG, STARTING } from "./naming.ts";
 import type { SandboxHandle } from "./sandboxes.ts";
 
 /** How a runner ended: its exit code, "gone" with its machine, or "unstarted" when there never was one. */
@@ -18,6 +19,17 @@ export const ALREADY_STARTED = 24;
 
 /** Codes by which a runner says that it left the work to another one. */
 const GAVE_WAY: ReadonlySet<number> = new Set([EXIT_CODES.lease_lost, ALREADY_STARTED]);
+
+/**
+ * True while a claim may be at work on a sandbox that has no runner yet. Older ones are what a claim left that was cut,
+ * or hold a runner whose tag could not be written.
+ *
+ * @param now epoch ms
+ */
+export function isBeingStarted(sandbox: SandboxHandle, now: number): boolean {
+  const runner = sandbox.tags[RUNNER_TAG] ?? STARTING;
+  return sandbox.running && runner === STARTING && now - sandbox.createdAt.getTime() < RECLAIM_OLDER_THAN_MS;
+}
 
 /**
  * @param commandId what the runner's tag says: a command's id, or {@link STARTING}

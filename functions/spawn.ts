@@ -5,6 +5,7 @@
  * only and an item that was not acknowledged is handed out again (traps.md 10). What can still fail afterwards is
  * starting one command in a VM that was seen to work.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type Handover, serializeHandover } from "../runner/handover.ts";
 import { BOOT_PATH, HANDOVER_VARIABLE, INSTALL_DIR } from "../runner/vm.ts";
@@ -113,8 +114,8 @@ export async function startRunner(
     await checkRunner(sandbox, settings, signal);
     await ack();
     const commandId = await sandbox.start({ cmd: BOOT_PATH, env: { [HANDOVER_VARIABLE]: line } }, signal);
-    await sandbox.setTags({ ...tags, [RUNNER_TAG]: commandId }, signal).catch((error) => {
-      // The runner works. Without the tag the sandbox is just not swept before its own timeout.
+    await setTags(sandbox, { ...tags, [RUNNER_TAG]: commandId }).catch((error) => {
+      // The runner works. Without the tag, the machine's list of commands tells whether it does (runner-exit.ts).
       deps.log.warn("sandbox.untagged", { session: claim.sessionId, error: errorMessage(error) });
     });
     return { sandbox, commandId, endsAt };
@@ -124,6 +125,18 @@ export async function startRunner(
       deps.log.error("sandbox.discard_failed", { sandbox: sandbox.name, error: errorMessage(discardError) });
     });
     throw error;
+  }
+}
+
+/** Tries three times, and not with the claim's signal: the runner runs, whatever becomes of the claim's time. */
+async function setTags(sandbox: SandboxHandle, tags: Readonly<Record<string, string>>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await sandbox.setTags(tags, AbortSignal.timeout(5000));
+    } catch (error) {
+      if (attempt === 3) throw error;
+      await sleep(attempt * 200);
+    }
   }
 }
 
