@@ -44,6 +44,16 @@ export default definePolicy({
   sandbox: [packageRegistry],
   setup: [packageRegistry],
 
+  unreachable: [
+    { as: "get_customer", methods: ["POST", "PUT", "PATCH", "DELETE"], host: "api.crm.example" },
+    { as: "add_note", host: "api.crm.example", path: "/v1/customers/{customer}" },
+    { as: "sandbox", host: "api.crm.example" },
+    { as: "anyone", host: "api.crm.example", path: "/v1/customers" },
+    { as: "anyone", host: "packages.example", methods: ["POST", "PUT", "PATCH", "DELETE"] },
+    { as: "anyone", host: "*.anthropic.com", methods: ["DELETE"] },
+    { as: "sandbox", phase: "setup", host: "api.crm.example" },
+  ],
+
   tests: [
     { as: "get_customer", send: "GET https://api.crm.example/v1/customers/cus_42", expect: "credentialed(crm)" },
     { as: "get_customer", send: "GET https://api.crm.example/v1/customers/cus_43", expect: "refused" },

@@ -8,8 +8,13 @@ import type { NetworkPolicy } from "./network-policy.ts";
 import type { Phase, Policy } from "./policy.ts";
 import { TICKET_HEADER } from "./ticket.ts";
 
-/** What is asked about: a policy, or a network policy as Vercel takes it. */
-export type ExplainSource = { readonly policy: Policy; readonly lock: Lock } | { readonly raw: NetworkPolicy };
+/** What is asked about: a policy or its lock, or a network policy as Vercel takes it. */
+export type ExplainSource =
+  | { readonly policy?: Policy; readonly lock: Lock; readonly locate?: Locate }
+  | { readonly raw: NetworkPolicy };
+
+/** Finds the source line, from 1, of a place in the policy. */
+export type Locate = (place: string) => { readonly file: string; readonly line: number } | null;
 
 /** A request to explain. */
 export interface ExplainRequest {
@@ -22,21 +27,34 @@ export interface ExplainRequest {
   readonly phase: Phase;
 }
 
-/** The answer. */
+/** A rule, and where it was written. */
+export interface ExplainedRule {
+  /** Key of the network policy. */
+  readonly domain: string;
+  /** Among the rules of that key, from 0. */
+  readonly index: number;
+  /** Place in the policy, e.g. `tools.lookup.allow[0]`; a host where the rule is made for it as a whole. null: raw. */
+  readonly at: string | null;
+  /** null where the rule is raw, built in, or made for a whole host. */
+  readonly source: { readonly file: string; readonly line: number } | null;
+}
+
+/** The answer; what `policy explain --json` prints. */
 export interface Explanation {
   readonly outcome: Outcome;
+  /** Key that holds for the host; null when none does. */
   readonly domain: string | null;
-  readonly index: number | null;
-  /** Place in the policy of the rule that decided; null for a raw policy. */
-  readonly at: string | null;
+  /** The rule that decided; null when none did. */
+  readonly rule: ExplainedRule | null;
+  /** Whose rule it is; null where it is nobody's. */
   readonly principal: string | null;
   readonly why: string;
-  /** One line for each rule before, e.g. `rule 2 (tools.get_customer.allow[0]): method POST is not GET`. */
-  readonly passedOver: readonly string[];
+  /** Rules of the same key that were tried before, each with the first of its conditions that did not hold. */
+  readonly passedOver: readonly (ExplainedRule & { readonly why: string })[];
 }
 
 /**
- * Explains a request. A policy is bound with its example variables, placeholders and new tickets.
+ * Explains a request. A policy is bound with its example variables (a lock, with `example`), placeholders and new tickets.
  *
  * @throws PolicyError when the URL or a header is malformed, or the principal is unknown.
  */
@@ -48,7 +66,9 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
     if (name === undefined || value === undefined) throw wrong("header", "is not name: value", "Write --header 'a: b'");
     return [name, value];
   });
-  const bound = "raw" in source ? null : bindExample(source.policy, source.lock, request.phase);
+  const lock = "raw" in source ? null : source.lock;
+  const bound =
+    "raw" in source ? null : bindExample(source.policy ?? examplesOf(source.lock), source.lock, request.phase);
   if (bound && request.as !== "sandbox") {
     const ticket = Object.entries(bound.principals).find(([, principal]) => principal === request.as)?.[0];
     if (ticket === undefined) {
@@ -59,21 +79,44 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
   }
   const wire = { method: request.method, host, target: target === "" ? "/" : target, headers };
   const policy = "raw" in source ? source.raw : (bound?.networkPolicy ?? "deny-all");
-  const decision = evaluate(bound ?? policy, wire);
-  const { outcome, domain, index, principal } = decision;
-  const lockRules = "raw" in source || domain === null ? [] : (source.lock.phases[request.phase][domain] ?? []);
-  const name = (i: number) => `rule ${i}${lockRules[i] ? ` (${lockRules[i].at})` : ""}`;
-  const rules = typeof policy === "string" || Array.isArray(policy.allow) ? [] : (policy.allow?.[domain ?? ""] ?? []);
+  const { outcome, domain, index, principal, why } = evaluate(bound ?? policy, wire);
+  if (domain === null) return { outcome, domain, rule: null, principal, why, passedOver: [] };
+
+  const lockRules = lock?.phases[request.phase][domain] ?? [];
+  const explained = (index: number): ExplainedRule => {
+    const at = lockRules[index]?.at ?? null;
+    return { domain, index, at, source: at === null || "raw" in source ? null : (source.locate?.(at) ?? null) };
+  };
+  const rules = typeof policy === "string" || Array.isArray(policy.allow) ? [] : (policy.allow?.[domain] ?? []);
   const subject = matchSubject(wire, "decoded");
-  const at = index === null ? null : (lockRules[index]?.at ?? null);
+  const passedOver = rules.slice(0, index ?? rules.length).map((rule, i) => {
+    const holder = lockRules[i]?.principal ?? null;
+    const others = holder !== null && holder !== "sandbox" && holder !== request.as;
+    return { ...explained(i), why: others ? `it is for ${holder} alone` : (mismatch(rule.match, subject) ?? "") };
+  });
+  return { outcome, domain, rule: index === null ? null : explained(index), principal, why, passedOver };
+}
+
+/** An explanation as lines for people, the outcome left out. */
+export function describeExplanation({ rule, why, passedOver }: Explanation): string[] {
+  const name = ({ index, at, source }: ExplainedRule) => {
+    const place = source ? `${source.file}:${source.line}` : null;
+    const shown = [at, place].filter((part) => part !== null).join(", ");
+    return `rule ${index}${shown && ` (${shown})`}`;
+  };
+  return [
+    rule === null || rule.at === null ? why : `${name(rule)} of ${rule.domain} is the first that matches`,
+    ...passedOver.map((passed) => `${name(passed)}: ${passed.why}`),
+  ];
+}
+
+/** A lock knows no examples. */
+function examplesOf({ variables }: Lock): Pick<Policy, "variables"> {
+  const custom = Object.entries(variables).filter(([, { source }]) => source.startsWith("metadata."));
   return {
-    outcome,
-    domain,
-    index,
-    at,
-    principal,
-    why: at === null ? decision.why : `${decision.why} (${at})`,
-    passedOver: rules.slice(0, index ?? rules.length).map((rule, i) => `${name(i)}: ${mismatch(rule.match, subject)}`),
+    variables: Object.fromEntries(
+      custom.map(([name, { source }]) => [name, { source: source as `metadata.${string}`, example: "example" }]),
+    ),
   };
 }
 

@@ -42,6 +42,11 @@ export function hostProblem(host: string, anyHost = false): { problem: string; f
   return null;
 }
 
+/** Whether a host stands below a name under which a platform lets anybody take names (`acme.vercel.app`). */
+export function isOnHostingPlatform(host: string): boolean {
+  return getPublicSuffix(host, { allowPrivateDomains: true }) !== getPublicSuffix(host, { allowPrivateDomains: false });
+}
+
 function isPublicSuffix(name: string): boolean {
   const options = { allowPrivateDomains: true };
   // `example` as in `*.example` is no listed suffix, yet nobody owns a whole top level either.

@@ -16,7 +16,7 @@ export interface InlineResult {
 }
 
 /** Binds a policy with its example variables, placeholders for credentials, and new tickets. */
-export function bindExample(policy: Policy, lock: Lock, phase: Phase): BoundPolicy {
+export function bindExample(policy: Pick<Policy, "variables">, lock: Lock, phase: Phase): BoundPolicy {
   const examples = Object.entries(policy.variables ?? {}).map(([name, { example }]) => [name, example]);
   const principals = ["supervisor", ...Object.keys(lock.tools).filter((name) => lock.tools[name]?.kind === "api")];
   return bind(lock, {

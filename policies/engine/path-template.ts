@@ -130,10 +130,24 @@ export function pathMatcher(
   if (typeof end === "string" && !segments.flat().some((part) => "param" in part)) {
     return { exact: segments.map((parts) => `/${parts.map(text).join("")}`).join("") + (end === "slash" ? "/" : "") };
   }
-  const pattern = (parts: Segment) => {
-    if (parts.length === 1 && parts[0] && "param" in parts[0]) return SEGMENT;
-    return parts.map((part) => ("param" in part ? `${ANY}+` : RE2JS.quote(text(part)))).join("");
+  return { regex: pathRegex({ segments, end }, (name) => RE2JS.quote(variables[name] ?? "")) };
+}
+
+/**
+ * The anchored regular expression of a template.
+ *
+ * @param variable the expression for a bound variable.
+ */
+export function pathRegex(
+  { segments, end }: Pick<PathTemplate, "segments" | "end">,
+  variable: (name: string) => string,
+): string {
+  const piece = (part: Part) => {
+    if ("param" in part) return `${ANY}+`;
+    return "text" in part ? RE2JS.quote(part.text) : variable(part.variable);
   };
+  const pattern = (parts: Segment) =>
+    parts.length === 1 && parts[0] && "param" in parts[0] ? SEGMENT : parts.map(piece).join("");
   const tail = end === "none" ? "" : end === "slash" ? "/" : `(?:/${SEGMENT})+/?`;
-  return { regex: `^${segments.map((parts) => `/${pattern(parts)}`).join("")}${tail}$` };
+  return `^${segments.map((parts) => `/${pattern(parts)}`).join("")}${tail}$`;
 }

@@ -16,6 +16,7 @@ test("a lock is missing, then written, then current, then stale", async () => {
     file: "desk.policy.ts",
     lockFile: join(folder, "desk.lock.json"),
     policy: definePolicy({ agent: "desk", tools: {} }),
+    source: "",
   };
   expect(await staleLock(file)).toMatch(/desk\.lock\.json is missing\. Run `npm run policy -- lock`/);
   expect(await writeLock(file)).toBe(true);

@@ -13,6 +13,8 @@ export interface PolicyFile {
   readonly file: string;
   readonly lockFile: string;
   readonly policy: Policy;
+  /** Text of the file. */
+  readonly source: string;
 }
 
 const SUFFIX = ".policy.ts";
@@ -38,7 +40,7 @@ export async function loadPolicy(file: string): Promise<PolicyFile> {
     const fix = `Name the file ${policy.agent}${SUFFIX}`;
     throw new PolicyError([{ place: "agent", problem: `${policy.agent} is not the file's name`, fix }], file);
   }
-  return { file, lockFile: `${file.slice(0, -SUFFIX.length)}.lock.json`, policy };
+  return { file, lockFile: `${file.slice(0, -SUFFIX.length)}.lock.json`, policy, source: await readFile(file, "utf8") };
 }
 
 /** Loads every policy of a folder, in order of their names. */
