@@ -1,40 +1,47 @@
-/** `npm run policy -- lock | check | explain … | compare …`: see `usage`. */
+/** `npm run policy -- lock | check | lint | explain … | compare … | review | accept …`: see `usage`. */
 
-import { readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import pc from "picocolors";
+import { checkPolicies } from "../policies/engine/check-policies.ts";
 import { compare } from "../policies/engine/compare/compare.ts";
 import { locksAtCommit } from "../policies/engine/compare/git-locks.ts";
 import { loadSide } from "../policies/engine/compare/load-side.ts";
-import { compile } from "../policies/engine/compile.ts";
 import { PolicyError } from "../policies/engine/errors.ts";
-import { explain } from "../policies/engine/explain.ts";
-import { describeOutcome, runInlineTests } from "../policies/engine/inline-tests.ts";
-import { loadPolicies, loadPolicy, staleLock, writeLock } from "../policies/engine/policy-files.ts";
+import { describeExplanation, explain } from "../policies/engine/explain.ts";
+import { loadExplainSource } from "../policies/engine/explain-source.ts";
+import { describeOutcome } from "../policies/engine/inline-tests.ts";
+import { loadPolicies, writeLock } from "../policies/engine/policy-files.ts";
+import invariants from "../policies/invariants.ts";
 import { renderHtml } from "../policies/review/html.ts";
 import { renderMarkdown } from "../policies/review/markdown.ts";
 import { reviewOf } from "../policies/review/of-comparison.ts";
 import { renderSarif } from "../policies/review/sarif.ts";
 import { renderTerminal } from "../policies/review/terminal.ts";
+import { bundledAgents } from "../runner/agents/registry.ts";
+import { lintFiles } from "./policy/lint.ts";
 import { accept, gate, staleReviewDocument, writeReviewDocument } from "./policy/review.ts";
 
 const usage = `npm run policy -- lock     write the locks of all policies
-npm run policy -- check    are the locks and REVIEW.md current, and do the policies' own tests hold?
+npm run policy -- check    are the locks and REVIEW.md current, do the policies' own tests hold, and are their claims and
+                           the invariants proved?
 npm run policy -- check --base REF [--head REF] [--reports FOLDER]
                            the gate: what grows since REF, and was it accepted? 0: pass, 2: stop, 1: could not tell.
                            --head judges a commit's locks, as data, instead of the working tree
 npm run -s policy -- accept --for NAME --reason WHY [--days 14] [--base origin/main]
                            prints the entry that accepts what the gate stops, to be committed
 npm run policy -- review   write policies/REVIEW.md
+npm run policy -- lint [FILE…] [--json]
+                           what is allowed and worth a second look, in all policies or in these files
 npm run policy -- explain POLICY METHOD URL [--header 'name: value']… [--as PRINCIPAL] [--phase setup] [--json]
-                           what becomes of a request, and which rule decides. POLICY is a .policy.ts file or a JSON
-                           file with a raw networkPolicy; variables take their example values
+                           what becomes of a request, and which rule decides. POLICY is a .policy.ts file, a lock, or
+                           a JSON file with a raw networkPolicy; variables take their example values
 npm run -s policy -- compare OLD NEW [--json|--markdown|--sarif|--html]
                            which authority NEW gives or takes, with a request that shows each change. Each is a
                            .policy.ts file, a lock, a JSON file with a raw networkPolicy, a folder of policies, or
                            git:REF (all locks of that commit)`;
 
+const agents = bundledAgents.map(({ agent }) => agent);
 const folder = join(import.meta.dirname, "..", "policies");
 
 async function lock(): Promise<number> {
@@ -49,19 +56,10 @@ async function check(): Promise<number> {
   if (values.head !== undefined) {
     return gate({ base: values.base ?? "origin/main", head: values.head, reports: values.reports });
   }
-  const failures: string[] = [];
-  for (const policy of await loadPolicies(folder)) {
-    const stale = await staleLock(policy);
-    if (stale !== null) failures.push(stale);
-    const results = runInlineTests(policy.policy);
-    for (const { name, expected, failure } of results) {
-      if (failure !== null) failures.push(`${policy.file}: ${name}: expected ${expected}, got ${failure}`);
-    }
-    const held = results.filter(({ failure }) => failure === null).length;
-    console.log(
-      `${policy.policy.agent}: ${stale ? "lock stale" : "lock current"}, ${held} of ${results.length} tests hold`,
-    );
-  }
+  const checked = await checkPolicies(await loadPolicies(folder), { invariants, agents });
+  for (const line of checked.summary) console.log(line);
+  for (const warning of checked.warnings) console.error(warning);
+  const failures = [...checked.failures];
   const stale = await staleReviewDocument();
   if (stale !== null) failures.push(stale);
   for (const failure of failures) console.error(failure);
@@ -94,16 +92,16 @@ async function explainRequest(): Promise<number> {
     console.error(usage);
     return 1;
   }
-  const source = file.endsWith(".json")
-    ? { raw: JSON.parse(await readFile(file, "utf8")) }
-    : await loadPolicy(resolve(file)).then(({ policy }) => ({ policy, lock: compile(policy) }));
   const phase = values.phase === "setup" ? "setup" : "run";
-  const explanation = explain(source, { method, url, headers: values.header, as: values.as, phase });
-  if (values.json) console.log(JSON.stringify(explanation));
-  else
-    console.log(
-      `${describeOutcome(explanation.outcome)}\n  ${[explanation.why, ...explanation.passedOver].join("\n  ")}`,
-    );
+  const explanation = explain(await loadExplainSource(file), {
+    method,
+    url,
+    headers: values.header,
+    as: values.as,
+    phase,
+  });
+  const lines = () => [describeOutcome(explanation.outcome), ...describeExplanation(explanation)].join("\n  ");
+  console.log(values.json ? JSON.stringify(explanation, null, 2) : lines());
   return 0;
 }
 
@@ -133,6 +131,7 @@ const verbs: Record<string, () => Promise<number>> = {
   review: writeReviewDocument,
   lock,
   check,
+  lint: () => lintFiles(folder, positionals.slice(1), { agents, json: values.json }),
   explain: explainRequest,
   compare: comparePolicies,
 };

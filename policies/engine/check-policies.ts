@@ -45,9 +45,9 @@ export async function checkPolicies(
       if (failure !== null)
         failures.push(`${where(file, `unreachable[${i}]`)}: ${name} is not unreachable: ${failure}`);
     });
-    for (const finding of lint(subject, agents)) {
-      if (finding.level === "error") failures.push(describeFinding(file, finding));
-      if (finding.level === "warning") warnings.push(describeFinding(file, finding));
+    for (const found of lintPolicyFile(file, agents)) {
+      if (found.finding.level === "error") failures.push(describeFinding(found));
+      if (found.finding.level === "warning") warnings.push(describeFinding(found));
     }
     const holding = (results: readonly { failure: string | null }[]) =>
       `${results.filter(({ failure }) => failure === null).length} of ${results.length}`;
@@ -70,12 +70,32 @@ export async function checkPolicies(
   return { summary, failures, warnings };
 }
 
-/** A finding in one line, e.g. `support.policy.ts:31 (sandbox[0]): warning redundant: … .` */
-export function describeFinding(file: PolicyFile, { code, level, place, words, fix }: Finding): string {
-  return `${where(file, place)}: ${level} ${code}: ${words}. ${fix}.`;
+/** A finding, and where it is. */
+export interface LocatedFinding {
+  readonly file: string;
+  /** From 1; null where no line can be told. */
+  readonly line: number | null;
+  readonly finding: Finding;
+}
+
+/** Looks over the policy of a file. */
+export function lintPolicyFile({ file, policy, source }: PolicyFile, agents: readonly ServedAgent[]): LocatedFinding[] {
+  return lint({ policy, lock: compile(policy) }, agents).map((finding) => ({
+    file,
+    line: sourceLine(source, finding.place),
+    finding,
+  }));
+}
+
+/** A finding in one line, e.g. `support.policy.ts:31 (sandbox[0]): warning redundant: …`. */
+export function describeFinding({ file, line, finding: { code, level, place, words, fix } }: LocatedFinding): string {
+  return `${located(file, line, place)}: ${level} ${code}: ${words}. ${fix}.`;
 }
 
 function where({ file, source }: PolicyFile, place: string): string {
-  const line = sourceLine(source, place);
+  return located(file, sourceLine(source, place), place);
+}
+
+function located(file: string, line: number | null, place: string): string {
   return `${file}${line === null ? "" : `:${line}`} (${place})`;
 }
