@@ -1,16 +1,19 @@
 /** The stack: everything that one environment of the support agent consists of, from top to bottom. */
 import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import vercel from "@pulumiverse/vercel";
 import { buildFunctions } from "../functions/build.ts";
 import { credentialVariable } from "../functions/config.ts";
 import { bind } from "../policies/engine/bind.ts";
-import { parseLock } from "../policies/engine/lock.ts";
+import { type Lock, parseLock } from "../policies/engine/lock.ts";
+import { loadPolicy, staleLock } from "../policies/engine/policy-files.ts";
 import { egressTable } from "../policies/engine/table.ts";
 import { agentTools } from "../runner/agent-definition.ts";
 import { supportAgent } from "../runner/agents/support.ts";
 import { buildRunner } from "../runner/build.ts";
+import { toolsFault } from "../runner/supervisor/policy.ts";
 import { snapshotSteps } from "../runner/vm.ts";
 import { ControlPlane } from "./components/control-plane.ts";
 import { readConfig } from "./config.ts";
@@ -21,7 +24,7 @@ import { readWorkspace } from "./provider/workspace-files.ts";
 
 const stack = pulumi.getStack();
 const config = readConfig(pulumi.runtime.allConfig(), stack);
-const lock = parseLock(JSON.parse(await readFile(`policies/${supportAgent.name}.lock.json`, "utf8")));
+const lock = await currentLock(supportAgent);
 /** Relative to the repository root, where programs and providers run; the state must not name one checkout. */
 const paths = { runner: "runner/dist", functions: "functions/dist" };
 const runner = await buildRunner(paths.runner);
@@ -155,6 +158,17 @@ export const projectId = project.id;
 export const productionUrl = config.productionUrl;
 /** What only a person can do, and where; empty when the stack is ready for work. */
 export const gates = webhook.missing;
+
+/** The agent's lock, when it is what the policy compiles to and names the agent's tools; else the run ends here. */
+async function currentLock(agent: typeof supportAgent): Promise<Lock> {
+  const policy = await loadPolicy(resolve(`policies/${agent.name}.policy.ts`));
+  const stale = await staleLock(policy);
+  if (stale !== null) throw new pulumi.RunError(stale);
+  const lock = parseLock(JSON.parse(await readFile(policy.lockFile, "utf8")));
+  const fault = toolsFault(agent.tools, lock);
+  if (fault !== undefined) throw new pulumi.RunError(`${policy.file}: ${fault}`);
+  return lock;
+}
 
 /** What a snapshot's builder may reach. No credential exists in this phase. */
 function setupPolicy(): Record<string, unknown> | "deny-all" {

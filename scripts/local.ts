@@ -7,26 +7,42 @@ import { parseArgs } from "node:util";
 import { places } from "../infra/engine/places.mjs";
 import { startLocalCloud } from "../infra/local/cloud.ts";
 import { LocalStack, randomSecrets } from "../infra/local/stack.ts";
+import { main } from "./main.ts";
 
-const at = places();
-const { values: options } = parseArgs({
-  options: { json: { type: "boolean", default: false }, "state-dir": { type: "string", default: at.local } },
-});
-const stateDir = options["state-dir"];
-const ended = new Promise<void>((resolve) => {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, resolve);
-});
-const cloud = await startLocalCloud({ stateDir, nodeBinary: at.node });
-try {
-  await new LocalStack({ endpoints: cloud.endpoints, stateDir }).configure(randomSecrets());
-  if (options.json) process.stdout.write(`${JSON.stringify(cloud.endpoints)}\n`);
-  else {
-    process.stdout.write("The local cloud runs. Everything it keeps goes when it ends (Ctrl-C).\n\n");
-    for (const [name, value] of Object.entries(cloud.endpoints))
-      process.stdout.write(`  ${name.padEnd(18)} ${value}\n`);
-    process.stdout.write("\nIn another terminal: npm run pulumi -- up\n");
+const usage = "npm run local [-- --json] [--state-dir FOLDER]    start the local cloud and leave it up";
+
+await main(usage, async () => {
+  const at = places();
+  const { values: options } = parseArgs({
+    options: { json: { type: "boolean", default: false }, "state-dir": { type: "string", default: at.local } },
+  });
+  const stateDir = options["state-dir"];
+  const ended = new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, resolve);
+  });
+  const cloud = await startLocalCloud({
+    stateDir,
+    nodeBinary: at.node,
+    onLog: (source, record) => {
+      // The commonest stumble: a host that the policy allows, and that nobody has given a meaning here.
+      if (source === "firewall" && String(record.why).startsWith("no origin is registered")) {
+        process.stderr.write(`${record.why}: POST ${cloud.endpoints.anthropicBaseUrl}/console/origins {host, url}\n`);
+      }
+    },
+  });
+  try {
+    await new LocalStack({ endpoints: cloud.endpoints, stateDir }).configure(randomSecrets());
+    if (options.json) process.stdout.write(`${JSON.stringify(cloud.endpoints)}\n`);
+    else {
+      process.stdout.write("The local cloud runs. Everything it keeps goes when it ends (Ctrl-C).\n\n");
+      for (const [name, value] of Object.entries(cloud.endpoints)) {
+        process.stdout.write(`  ${name.padEnd(18)} ${value}\n`);
+      }
+      process.stdout.write("\nIn another terminal: npm run pulumi -- up\n");
+    }
+    await ended;
+  } finally {
+    await cloud.close();
   }
-  await ended;
-} finally {
-  await cloud.close();
-}
+  return 0;
+});

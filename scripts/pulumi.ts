@@ -17,6 +17,9 @@ interface Recovery {
   recoverPendingOperations(o: { stack: string; log: (line: string) => void }): Promise<unknown>;
 }
 
+/** Commands that talk to the accounts; on the local stack they are the local cloud's. */
+const WANTS_CLOUD = new Set(["up", "update", "preview", "pre", "refresh", "destroy", "down", "import"]);
+
 /** Commands that work on a stack and would find none on a machine where nothing has run yet. */
 const WANTS_STACK = new Set(["up", "update", "preview", "pre", "config", "import", "refresh"]);
 
@@ -26,11 +29,19 @@ const local = isLocal();
 const env = pulumiEnvironment();
 const stack = stackName(args) ?? env.PULUMI_STACK;
 const command = args.find((arg) => !arg.startsWith("-")) ?? "";
+const cloudRuns = env.VERCEL_API_TOKEN !== undefined;
 const say = (line: string) => process.stderr.write(`${pc.dim(line)}\n`);
 
 if (local) {
-  const cloud = env.VERCEL_API_TOKEN === undefined ? "local cloud not running (npm run local)" : "local cloud running";
+  const cloud = cloudRuns ? "local cloud running" : "local cloud not running (npm run local)";
   say(`pulumi: backend .handrail/local/state, stack ${stack}, ${cloud}`);
+  if (WANTS_CLOUD.has(command) && !cloudRuns && !args.includes("--help")) {
+    process.stderr.write(
+      `No local cloud runs, so ${command} would have nothing to talk to. In another terminal: npm run local\n` +
+        "For a real account, name its backend first: PULUMI_BACKEND_URL or PULUMI_ACCESS_TOKEN.\n",
+    );
+    process.exit(1);
+  }
 } else {
   say(`pulumi: backend ${env.PULUMI_BACKEND_URL ?? "Pulumi Cloud"}, PULUMI_HOME ${env.PULUMI_HOME}`);
 }

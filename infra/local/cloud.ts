@@ -132,12 +132,12 @@ export async function startLocalCloud(o: LocalCloudOptions): Promise<LocalCloud>
 async function claimFolder(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const owner = await readFile(join(folder, "cloud.json"), "utf8").then(
-    (text) => (JSON.parse(text) as { pid: number }).pid,
+    (text) => JSON.parse(text) as { pid: number; anthropicBaseUrl: string },
     () => undefined,
   );
-  if (owner !== undefined && owner !== process.pid && isAlive(owner)) {
+  if (owner !== undefined && owner.pid !== process.pid && (await answers(owner.anthropicBaseUrl))) {
     throw new Error(
-      `a local cloud runs already (process ${owner}); end it with Ctrl-C in its terminal or: kill ${owner}`,
+      `A local cloud runs already (process ${owner.pid}); end it with Ctrl-C in its terminal or: kill ${owner.pid}`,
     );
   }
   for (const name of await readdir(folder)) {
@@ -146,13 +146,10 @@ async function claimFolder(folder: string): Promise<void> {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+/** Whether the cloud of a file is still there. A process id would not do: it may be somebody else's by now. */
+async function answers(anthropicBaseUrl: string): Promise<boolean> {
+  const response = await fetch(`${anthropicBaseUrl}/console/clock`).catch(() => undefined);
+  return response?.ok === true;
 }
 
 async function writeAtomically(file: string, text: string): Promise<void> {

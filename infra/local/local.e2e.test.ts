@@ -4,17 +4,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import Anthropic from "@anthropic-ai/sdk";
 import { betaZodTool } from "@anthropic-ai/sdk/helpers/beta/zod";
 import { Sandbox } from "@vercel/sandbox";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
+import { places } from "../engine/places.mjs";
 import type { LocalEndpoints } from "./cloud.ts";
 
 const stateDir = mkdtempSync(join(tmpdir(), "handrail-local-"));
-const script = fileURLToPath(new URL("../../scripts/local.ts", import.meta.url));
-const local = spawn(process.execPath, [script, "--json", "--state-dir", stateDir], {
+// Through npm, as any other program starts it: npm ends only what it has started itself.
+const local = spawn("npm", ["run", "-s", "local", "--", "--json", "--state-dir", stateDir], {
+  cwd: places().root,
   stdio: ["ignore", "pipe", "inherit"],
 });
 const ended = once(local, "exit");

@@ -49,9 +49,11 @@ export class LocalStack {
 
   /** Sets keys of the `handrail:` namespace. Secrets go through the engine's standard input, never its arguments. */
   async set(values: { plain?: Record<string, string>; secret?: Record<string, string> }): Promise<void> {
-    for (const [key, value] of Object.entries(values.plain ?? {})) {
-      await this.must(["config", "set", `handrail:${key}`, value], `handrail:${key} was not set`);
-    }
+    const plain = Object.entries(values.plain ?? {}).flatMap(([key, value]) => [
+      "--plaintext",
+      `handrail:${key}=${value}`,
+    ]);
+    if (plain.length > 0) await this.must(["config", "set-all", ...plain], "the configuration was not set");
     for (const [key, value] of Object.entries(values.secret ?? {})) {
       await this.must(["config", "set", "--secret", `handrail:${key}`], `handrail:${key} was not set`, value);
     }

@@ -11,7 +11,8 @@ import { z } from "zod";
 import { defineResource, type OperationContext } from "./definition.ts";
 import { type Look, networkProblem, settle } from "./settle.ts";
 
-const SECRET_SHAPE = /^whsec_[A-Za-z0-9+/_-]{16,}={0,2}$/;
+/** A webhook endpoint's signing secret: base64, URL-safe as the Console shows it or not. */
+export const SIGNING_KEY = /^whsec_[A-Za-z0-9+/_-]{16,}={0,2}$/;
 
 const inputs = z.strictObject({
   url: z
@@ -22,7 +23,7 @@ const inputs = z.strictObject({
   environmentKeyGiven: z.boolean().describe("Whether the stack's configuration has the environment's key."),
   signingKey: z
     .string()
-    .regex(SECRET_SHAPE, "must be the endpoint's signing secret as the Console shows it: whsec_…")
+    .regex(SIGNING_KEY, "must be the endpoint's signing secret as the Console shows it: whsec_…")
     .optional()
     .describe("Signing secret of the endpoint, shown once in the Console. Missing: an open gate."),
 });
@@ -92,13 +93,13 @@ function openGates({ url, events, environmentId, environmentKeyGiven, signingKey
       ? []
       : [
           `environment key: Anthropic Console → Environments → ${environmentId} → Keys → "Generate environment key"; ` +
-            "then: npm run pulumi -- config set --secret handrail:environmentKey <key>, and npm run pulumi -- up",
+            "then: npm run pulumi -- config set --secret handrail:environmentKey (it asks for the key), and npm run pulumi -- up",
         ]),
     ...(signingKey !== undefined
       ? []
       : [
           `webhook endpoint: Anthropic Console → Manage → Webhooks → add ${url} with the events ${events.join(", ")}; ` +
-            "then: npm run pulumi -- config set --secret handrail:webhookSigningKey <whsec_…>, and npm run pulumi -- up",
+            "then: npm run pulumi -- config set --secret handrail:webhookSigningKey (it asks for the secret), and npm run pulumi -- up",
         ]),
   ];
 }

@@ -31,8 +31,9 @@ export function narrateLog(narrator: Narrator, source: string, record: Record<st
     const line = functionLine(parseLine(record.line));
     if (line !== undefined) narrator.event("function", line);
   } else if (source === "firewall" && record.kind === "request" && record.host !== "api.anthropic.com") {
+    const outcome = record.outcome === "answered" ? "refused by the policy" : record.outcome;
     const who = record.principal ?? "no ticket";
-    narrator.event("firewall", `${who}: ${record.method} https://${record.host}${record.path} → ${record.outcome}`);
+    narrator.event("firewall", `${who}: ${record.method} https://${record.host}${record.path} → ${outcome}`);
   } else if (source === "firewall" && record.kind === "name" && record.outcome !== "resolved") {
     narrator.event("firewall", `${record.host} does not resolve: ${record.why}`);
   } else if (source === "sandbox" && record.message === "session running") {
@@ -53,7 +54,7 @@ function parseLine(line: unknown): Record<string, unknown> {
 function functionLine({ event, ...fields }: Record<string, unknown>): string | undefined {
   if (event === "session.started") return `claimed and acknowledged ${fields.session}; its runner starts`;
   if (event === "sandbox.removed") return `removed ${fields.sandbox}: ${fields.outcome}`;
-  if (event === "webhook.refused") return "refused a webhook with a wrong signature (the preflight sends one)";
+  if (event === "webhook.refused") return "preflight: refused a webhook that somebody else signed, as it must";
   // What went wrong is worth a line, whatever it was.
   return fields.level === "warn" || fields.level === "error" ? `${event}: ${fields.reason ?? fields.error}` : undefined;
 }

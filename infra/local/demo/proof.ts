@@ -270,7 +270,7 @@ async function redirect(c: ProofContext): Promise<ProofRow> {
   return {
     claim: "a CRM answer that redirects to another origin takes neither ticket nor credential along",
     held: answer !== undefined && carried.length === 0,
-    measured: `${arrived.length} requests followed, ${carried.length} with a secret; the tool said: ${answer?.text ?? "nothing"}`,
+    measured: `requests that followed: ${arrived.length}, with a secret: ${carried.length}; the tool said: ${answer?.text ?? "nothing"}`,
   };
 }
 
