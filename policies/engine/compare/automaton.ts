@@ -85,10 +85,18 @@ export function pairs(names: readonly Automaton[], values: readonly Automaton[])
   };
 }
 
-/** Words that are in every one; with none given, all words. */
+const anything: Automaton = {
+  start: 0,
+  step: (state, sign) => (sign === SEPARATOR ? DEAD : state),
+  accepts: () => true,
+  bounds: [0],
+  prefix: "",
+};
+
+/** Texts that are in every one; with none given, all texts. */
 export function intersection(automata: readonly Automaton[]): Automaton {
-  const [only] = automata;
-  if (only && automata.length === 1) return only;
+  const [only = anything] = automata;
+  if (automata.length < 2) return only;
   const numbers = new Map<string, number>();
   const states: (readonly number[])[] = [];
   const number = (state: readonly number[]) => {

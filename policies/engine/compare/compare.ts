@@ -15,7 +15,7 @@ import { type Ground, headerNamed, type Rule } from "./ground.ts";
 import { type HostClass, hostClasses } from "./hosts.ts";
 import { type Match, matchesOf, type Side } from "./sides.ts";
 import { requestIn, witnessOf } from "./witness.ts";
-import { type Budget, OutOfBounds } from "./words.ts";
+import { Budget, OutOfBounds } from "./words.ts";
 
 /** How much a comparison may look at before it says `undecided`. The same input always ends the same way. */
 export interface Bounds {
@@ -33,7 +33,7 @@ export interface Bounds {
  * @throws PolicyError when one cannot be read: a regular expression that RE2 refuses, a lock that cannot be bound.
  */
 export function compare(before: Side, after: Side, bounds: Bounds = {}): Comparison {
-  const budget: Budget = { perSearch: bounds.states ?? 20_000, left: bounds.steps ?? 50_000_000 };
+  const budget = new Budget(bounds.states ?? 20_000, bounds.steps ?? 50_000_000);
   return comparisonOf(
     matchesOf(before, after).flatMap((match) => {
       const found = new Found(match, budget, bounds.parts ?? 50_000);
@@ -91,13 +91,21 @@ class Found {
 
   #compareAt(host: HostClass): void {
     const { before, after } = this.#match;
-    const old = before.rulesAt(host.host).rules;
-    const now = after.rulesAt(host.host).rules;
+    const old = before.rulesAt(host.host);
+    const now = after.rulesAt(host.host);
     if (
       old.length === now.length &&
       old.every(({ id, principal }, i) => id === now[i]?.id && principal === now[i]?.principal)
     ) {
       return;
+    }
+    if (
+      host.host !== host.pattern &&
+      [...old, ...now].some(({ headers }) => headers.some(({ readsHost }) => readsHost))
+    ) {
+      const [before, after] = [old, now].map((rules) => told(rules[0]?.effect ?? { kind: "denied" }, this.#match));
+      const reason = "conditions on the header Host tell apart the hosts that a wildcard stands for";
+      if (before && after) this.#keep(this.#undecided("sandbox", host.pattern, before, after, reason), 0);
     }
     const without = [old, now].map((rules) => rules.filter(({ principal }) => principal === null));
     const [oldWithout = [], nowWithout = []] = without;
@@ -251,8 +259,9 @@ class Found {
   #keysAssumed(host: HostClass): string[] {
     return [this.#match.before, this.#match.after]
       .flatMap((ground) => {
-        const [holding, ...others] = host.keys.filter((key) => ground.keys.includes(key));
-        const unsure = others.filter((key) => !(host.exact && key === "*"));
+        const holding = ground.keyAt(host.host);
+        const others = host.keys.filter((key) => key !== holding && ground.keys.includes(key));
+        const unsure = others.filter((key) => holding?.includes("*") || key !== "*");
         return unsure.length === 0 ? [] : [`${holding} holds for ${host.host}, not ${unsure.join(" or ")}`];
       })
       .filter((text, i, all) => all.indexOf(text) === i);

@@ -11,15 +11,15 @@ import type {
   NetworkPolicyRule,
 } from "../network-policy.ts";
 import { TICKET_HEADER } from "../ticket.ts";
-import { type Automaton, beginningWith, exactly, matching, pairs } from "./automaton.ts";
+import { type Automaton, beginningWith, contains, exactly, matching, pairs, signsOf } from "./automaton.ts";
 import { type Effect, unchanged } from "./effect.ts";
 
 /** Some header, or some query parameter, is like this. One object for one meaning. */
 export interface Condition {
   /** Names and values together, as `pairs` makes them. */
   readonly language: Automaton;
-  /** The names alone. */
-  readonly names: readonly Automaton[];
+  /** Which hosts a request goes to matters: `Host` meets it with some values only. */
+  readonly readsHost: boolean;
 }
 
 /** A rule: every condition must hold. */
@@ -50,8 +50,10 @@ export interface Ground {
   readonly principals: readonly string[];
   /** The ticket of a principal; null where it has none. */
   ticketOf(principal: string): string | null;
-  /** The key that holds for a host, and its rules. The last rule matches everything. */
-  rulesAt(host: string): { readonly key: string | null; readonly rules: readonly Rule[] };
+  /** The key that holds for a host; null when none does. */
+  keyAt(host: string): string | null;
+  /** The rules of that key. The last one matches everything. */
+  rulesAt(host: string): readonly Rule[];
 }
 
 /** Identity of the credential that a rule sends in a header. */
@@ -88,20 +90,20 @@ export function groundOf(policy: BoundPolicy | NetworkPolicy, credentialName: Cr
     ],
     principals: [...used].filter((principal): principal is string => principal !== null && principal !== "sandbox"),
     ticketOf: (principal) => tickets.get(principal) ?? null,
+    keyAt: (host) => index?.find(host)?.domain ?? null,
     rulesAt(host) {
-      if (raw === "deny-all") return { key: null, rules: [everything({ kind: "denied" })] };
-      if (raw === "allow-all") return { key: null, rules: [everything(unchanged(true))] };
+      if (raw === "allow-all") return [everything(unchanged(true))];
       const entry = index?.find(host);
-      if (!entry) return { key: null, rules: [everything({ kind: "denied" })] };
+      if (!entry) return [everything({ kind: "denied" })];
       const { domain, rules } = entry;
-      if (rules.length === 0) return { key: domain, rules: [everything(unchanged(true))] };
+      if (rules.length === 0) return [everything(unchanged(true))];
       const lowered = rules.flatMap((rule, i) => {
         const principal = bound?.rulePrincipals[domain]?.[i] ?? null;
         const own = principal === "sandbox" ? null : principal;
         const effect = effectOf(rule, host, (header, value) => credentialName(domain, i, header, value));
         return lower(rule, own, effect);
       });
-      return { key: domain, rules: [...lowered, everything(unchanged(false))] };
+      return [...lowered, everything(unchanged(false))];
     },
   };
 }
@@ -165,7 +167,8 @@ function conditionOf(entry: NetworkPolicyKeyValueMatcher, ofHeader: boolean): Co
   return cached(conditions, JSON.stringify([sortKeys(entry), ofHeader]), () => {
     const names = entry.key ? languagesOf(entry.key, ofHeader) : [];
     const values = entry.value ? languagesOf(entry.value, false) : [];
-    return { names, language: pairs(names, values) };
+    const readsHost = ofHeader && values.length > 0 && names.every((name) => contains(name, signsOf("host")));
+    return { language: pairs(names, values), readsHost };
   });
 }
 

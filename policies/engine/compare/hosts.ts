@@ -25,7 +25,7 @@ interface Pattern {
 }
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
-const FILLING = ["www", "files", "shop", "status", "elsewhere", "another", "x0", "x1", "x2", "x3", "x4", "x5", "x6"];
+const FILLING = ["www", "files", "shop", "status", "elsewhere", "another"];
 const MOST_PATTERNS = 20_000;
 
 /**
@@ -50,6 +50,7 @@ export function hostClasses(
       unreadable.push({ key, reason: `what a wildcard within a label means (${key}) is not documented` });
     }
   }
+  const index = new PatternIndex(patterns);
   const closed = closure([...patterns.values()]);
   if (closed === null) {
     const reason = "the wildcards of the two policies overlap in too many ways";
@@ -57,27 +58,24 @@ export function hostClasses(
   }
 
   const taken = new Set([...closed.flatMap(({ labels }) => labels), ...[...exact.keys()].flatMap((n) => n.split("."))]);
-  const filling = FILLING.filter((label) => !taken.has(label));
-  const rest = [...patterns].map(([key, pattern]) => ({ key, pattern }));
-  const matchingKeys = (host: string) =>
-    rest
-      .filter(({ pattern }) => holds(pattern, host.split(".")))
-      .toSorted((a, b) => literals(b.pattern) - literals(a.pattern));
+  const spare = Array.from({ length: taken.size + 2 }, (_, i) => `x${i}`);
+  const filling = [...FILLING, ...spare].filter((label) => !taken.has(label));
 
   const classes: HostClass[] = [];
   for (const name of new Set([...exact.keys(), ...named.map((name) => name.toLowerCase())])) {
     if (!canBeAsked(name)) continue;
     const own = exact.get(name) ?? [];
-    const below = matchingKeys(name).map(({ key }) => key);
+    const below = index.matching({ deep: false, labels: name.split(".") });
     if (own.length + below.length === 0) continue;
     classes.push({ pattern: name, host: name, exact: own.length > 0, keys: [...own, ...below] });
   }
   for (const pattern of closed) {
-    const host = exampleOf(pattern, filling, (host) =>
-      rest.every((other) => holds(other.pattern, host) === covers(other.pattern, pattern)),
-    );
-    if (host === null) continue;
-    classes.push({ pattern: textOf(pattern), host, exact: false, keys: matchingKeys(host).map(({ key }) => key) });
+    const keys = index.matching(pattern);
+    const isExample = (host: readonly string[]) => index.matching({ deep: false, labels: host }).length === keys.length;
+    const host = exampleOf(pattern, filling, isExample);
+    if (host === null)
+      unreadable.push({ key: textOf(pattern), reason: "no host was found that the wildcards tell apart" });
+    else classes.push({ pattern: textOf(pattern), host, exact: false, keys });
   }
   return { classes, unreadable };
 }
@@ -101,18 +99,50 @@ function literals({ labels }: Pattern): number {
   return labels.filter((label) => label !== null).length;
 }
 
-function holds({ deep, labels }: Pattern, host: readonly string[]): boolean {
-  const free = host.length - labels.length;
-  if (deep ? free < 1 : free !== 0) return false;
-  return labels.every((label, i) => label === null || label === host[free + i]);
+/** Finds the keys that hold for all of a pattern, without trying every key where that is not needed. */
+class PatternIndex {
+  /** Of leading wildcards without holes: by what follows the wildcard. */
+  readonly #below = new Map<string, { key: string; pattern: Pattern }[]>();
+  readonly #others: { key: string; pattern: Pattern }[] = [];
+
+  constructor(patterns: ReadonlyMap<string, Pattern>) {
+    for (const [key, pattern] of patterns) {
+      const entry = { key, pattern };
+      if (!isSimple(pattern)) this.#others.push(entry);
+      else this.#below.set(pattern.labels.join("."), [...(this.#below.get(pattern.labels.join(".")) ?? []), entry]);
+    }
+  }
+
+  /** Keys that match every host of the pattern (a host itself is a pattern of its own), the most specific first. */
+  matching(pattern: Pattern): string[] {
+    const found = this.#others.filter((other) => covers(other.pattern, pattern));
+    for (let i = pattern.deep ? 0 : 1; i <= pattern.labels.length; i++) {
+      // A hole is no label of a key.
+      found.push(
+        ...(this.#below.get(
+          pattern.labels
+            .slice(i)
+            .map((label) => label ?? "*")
+            .join("."),
+        ) ?? []),
+      );
+    }
+    return found.sort((a, b) => literals(b.pattern) - literals(a.pattern)).map(({ key }) => key);
+  }
+}
+
+function isSimple({ deep, labels }: Pattern): boolean {
+  return deep && !labels.includes(null);
 }
 
 /** Every pattern, and whatever several of them have in common; null when that is too much. */
 function closure(patterns: readonly Pattern[]): Pattern[] | null {
   const found = new Map(patterns.map((pattern) => [textOf(pattern), pattern]));
   const queue = [...found.values()];
+  const others = patterns.filter((pattern) => !isSimple(pattern));
   for (let pattern = queue.pop(); pattern !== undefined; pattern = queue.pop()) {
-    for (const other of patterns) {
+    // Of two leading wildcards without holes one lies within the other, or they have nothing in common.
+    for (const other of isSimple(pattern) ? others : patterns) {
       const common = intersect(pattern, other);
       if (common === null || found.has(textOf(common))) continue;
       if (found.size >= MOST_PATTERNS) return null;
@@ -149,7 +179,7 @@ function exampleOf(
   filling: readonly string[],
   isExample: (host: readonly string[]) => boolean,
 ): string | null {
-  const tops = labels.length === 0 ? [["elsewhere", "example"], filling.slice(0, 1)] : [];
+  const tops = [["elsewhere", "example"], filling.slice(0, 2), filling.slice(0, 1)];
   const firsts = deep ? (labels.length === 0 ? tops : [filling.slice(0, 1), filling.slice(0, 2)]) : [[]];
   for (const first of firsts) {
     const host = [...first, ...labels.map((label, i) => label ?? filling[i % filling.length] ?? "x")];

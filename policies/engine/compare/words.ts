@@ -2,11 +2,30 @@
 import { type Automaton, contains, DEAD, merged, SEPARATOR, type Sign } from "./automaton.ts";
 
 /** How much may be looked at; shared by everything that one comparison asks. */
-export interface Budget {
+export class Budget {
   /** States that one search may visit. */
   readonly perSearch: number;
   /** Steps that are left for all searches. */
   left: number;
+  /** What was found before, so that nobody looks twice. */
+  readonly found = new Map<string, readonly Sign[] | null | OutOfBounds>();
+  readonly #numbers = new Map<Automaton, number>();
+
+  constructor(perSearch: number, steps: number) {
+    this.perSearch = perSearch;
+    this.left = steps;
+  }
+
+  /** The same for the same question. */
+  keyOf({ within, without }: Words): string {
+    const number = (automaton: Automaton) => {
+      const known = this.#numbers.get(automaton) ?? this.#numbers.size;
+      this.#numbers.set(automaton, known);
+      return known;
+    };
+    const numbers = (automata: readonly Automaton[]) => [...new Set(automata.map(number))].sort((a, b) => a - b).join();
+    return `${numbers(within)} ${numbers(without)}`;
+  }
 }
 
 /** Why a search ended without an answer. */
@@ -30,14 +49,27 @@ const PREFERRED = [..."abcdefghijklmnopqrstuvwxyz0123456789/-_.ABCDEFGHIJKLMNOPQ
  *
  * @throws OutOfBounds when the budget ends before the search does.
  */
-export function shortestWord({ within, without }: Words, budget: Budget): Sign[] | null {
+export function shortestWord({ within, without }: Words, budget: Budget): readonly Sign[] | null {
   if (within.some((language, i) => within.slice(0, i).some((other) => neverShare(language.prefix, other.prefix)))) {
     return null;
   }
   const narrowing = without.filter((language) => within.every(({ prefix }) => !neverShare(language.prefix, prefix)));
-  const automata = [...new Set(within), ...new Set(narrowing)];
-  const wanted = new Set(within).size;
   if (narrowing.some((language) => within.includes(language))) return null;
+  const words = { within, without: narrowing };
+  const key = budget.keyOf(words);
+  let found = budget.found.get(key);
+  if (found === undefined) {
+    found = search(words, budget);
+    budget.found.set(key, found);
+  }
+  if (found instanceof OutOfBounds) throw found;
+  return found;
+}
+
+/** By breadth, over the product of the automata. */
+function search({ within, without }: Words, budget: Budget): readonly Sign[] | null | OutOfBounds {
+  const automata = [...new Set(within), ...new Set(without)];
+  const wanted = new Set(within).size;
   const signs = representatives(automata);
 
   const accepts = (states: readonly number[]) =>
@@ -59,13 +91,13 @@ export function shortestWord({ within, without }: Words, budget: Budget): Sign[]
       if (accepts(visit.states)) return wordOf(visit);
       for (const sign of signs) {
         budget.left -= automata.length;
-        if (budget.left < 0) throw new OutOfBounds("the comparison as a whole took more steps than it may");
+        if (budget.left < 0) return new OutOfBounds("the comparison as a whole took more steps than it may");
         const states = next(automata, wanted, visit.states, sign);
         if (states === null) continue;
         const key = states.join();
         if (seen.has(key)) continue;
         if (seen.size >= budget.perSearch) {
-          throw new OutOfBounds(`the conditions need more than ${budget.perSearch} states to be told apart`);
+          return new OutOfBounds(`the conditions need more than ${budget.perSearch} states to be told apart`);
         }
         seen.add(key);
         nextLevel.push({ states, from: visit, sign });
