@@ -1,11 +1,17 @@
 /** The stack's configuration, checked whole before the first resource is declared. */
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { SIGNING_KEY } from "./provider/webhook-endpoint.ts";
 
 const httpUrl = z
   .url({ protocol: /^https?$/, error: "must be an http(s) URL" })
   .transform((url) => url.replace(/\/+$/, ""));
-const given = z.string().min(1, "is empty");
+const given = z
+  .string()
+  .min(1, "is empty")
+  .regex(/^(?!\s)[\s\S]*(?<!\s)$/, "has blanks or a line end around it");
+/** The stable address of a deployment is an origin: paths are appended to it. */
+const origin = httpUrl.refine((url) => new URL(url).origin === url, "must be an address without a path");
 const flag = z.enum(["true", "false"], "must be true or false").transform((text) => text === "true");
 
 /**
@@ -18,9 +24,9 @@ const stackConfig = z.strictObject({
   /** API key of the workspace. Secret. */
   anthropicApiKey: given,
   /** Gate: the environment's key, which only the Anthropic Console makes. Secret. */
-  environmentKey: given.optional(),
+  environmentKey: given.min(16, "is too short for what the Console showed").optional(),
   /** Gate: the webhook endpoint's signing secret, which only the Anthropic Console shows. Secret. */
-  webhookSigningKey: given.regex(/^whsec_/, "must be the secret that the Console showed: whsec_…").optional(),
+  webhookSigningKey: given.regex(SIGNING_KEY, "must be the secret that the Console showed: whsec_…").optional(),
   /** Value of the policy's credential `crm`. Secret. */
   crmToken: given,
   /** Value of the policy's credential `crm-write`. Secret. */
@@ -32,7 +38,7 @@ const stackConfig = z.strictObject({
   /** Vercel team, `team_…`. */
   vercelTeamId: given,
   /** The stable production address, without a path; https://<projectName>.vercel.app when left out. */
-  productionUrl: httpUrl.optional(),
+  productionUrl: origin.optional(),
   /** Name of the Vercel project; handrail-<stack> when left out. */
   projectName: given.regex(/^[a-z0-9-]{1,52}$/, "must have 1 to 52 lower-case letters, digits and hyphens").optional(),
   /** Sandbox image; Vercel's default when left out. */

@@ -48,7 +48,8 @@ export async function plannedCreates(run: RunPulumi): Promise<WantedResource[] |
   const { steps } = preview.parse(JSON.parse(stdout));
   return (steps ?? []).flatMap(({ op, newState }) => {
     if (!newState?.type.startsWith("vercel:") || !/^create(-replacement)?$/.test(op)) return [];
-    const inputs = Object.entries(newState.inputs ?? {}).filter(([, value]) => !isHidden(value));
+    // A deployment's meta is that of the deployment that is found; of this one only the keys matter.
+    const inputs = Object.entries(newState.inputs ?? {}).filter(([key, value]) => key === "meta" || !isHidden(value));
     return [{ ...newState, inputs: Object.fromEntries(inputs) }];
   });
 }

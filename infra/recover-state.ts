@@ -14,7 +14,13 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { failingSince, plannedCreates } from "./recover-failed.ts";
-import { findVercelObject, isRecognisable, type VercelApi, type WantedResource } from "./recover-vercel.ts";
+import {
+  type FoundObject,
+  findVercelObject,
+  isRecognisable,
+  type VercelApi,
+  type WantedResource,
+} from "./recover-vercel.ts";
 
 /** Runs the engine on the stack: `infra/engine/pulumi.ts`. */
 export type RunPulumi = (args: string[]) => Promise<{ code: number; stdout: string; stderr: string }>;
@@ -99,14 +105,14 @@ async function settlePending(o: StateRecoveryOptions, vercel: () => Promise<Verc
           "Vercel, delete it there if it exists, then: npm run pulumi -- refresh --clear-pending-creates",
       );
     }
-    const id = await findVercelObject(await vercel(), subject, { known: idsOf(resources), since });
-    if (id === undefined) {
+    const found = await findVercelObject(await vercel(), subject, { known: idsOf(resources), since });
+    if (!found) {
       done.push(`${label(subject)}: was not made yet`);
       continue;
     }
-    resources = entered(resources, subject, id);
+    resources = entered(resources, subject, found);
     read.push(subject.urn);
-    done.push(`${label(subject)}: had been made (${id}) and is in the state now`);
+    done.push(`${label(subject)}: had been made (${found.id}) and is in the state now`);
   }
   // Without pending operations this changes nothing, but it needs the lock, and so shows one that is left over.
   const unlocked = await importState(
@@ -130,22 +136,23 @@ async function adoptOrphans(o: StateRecoveryOptions, vercel: () => Promise<Verce
   const state = await exportState(o.run);
   let resources = state.deployment.resources ?? [];
   for (const subject of planned.filter(isRecognisable)) {
-    const id = await findVercelObject(await vercel(), subject, { known: idsOf(resources), since });
-    if (id === undefined) continue;
-    resources = entered(resources, subject, id);
+    const found = await findVercelObject(await vercel(), subject, { known: idsOf(resources), since });
+    if (!found) continue;
+    resources = entered(resources, subject, found);
     read.push(subject.urn);
-    done.push(`${label(subject)}: had been made (${id}) by the update that failed, and is in the state now`);
+    done.push(`${label(subject)}: had been made (${found.id}) by the update that failed, and is in the state now`);
   }
   if (read.length > 0) await importState({ ...state, deployment: { ...state.deployment, resources } }, o);
   return { done, read };
 }
 
 /** The state's resources with the object that belongs to `subject`. */
-function entered(resources: readonly Resource[], subject: WantedResource, id: string): Resource[] {
+function entered(resources: readonly Resource[], subject: WantedResource, { id, ...found }: FoundObject): Resource[] {
+  const inputs = { ...subject.inputs, ...found.inputs };
   return [
     // The one that it replaces is deleted by the next up.
     ...resources.map((item) => (item.urn === subject.urn ? { ...item, delete: true } : item)),
-    { ...subject, id, inputs: subject.inputs, outputs: { ...subject.inputs, id } },
+    { ...subject, id, inputs, outputs: { ...inputs, id } },
   ];
 }
 

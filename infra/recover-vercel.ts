@@ -1,4 +1,5 @@
 /** Finds the Vercel object that an interrupted create has made (contracts/vercel-provider.md §5.2). */
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 
 export interface VercelApi {
@@ -58,46 +59,62 @@ export function isRecognisable({ type, inputs = {} }: WantedResource): boolean {
     case "vercel:index/projectEnvironmentVariable:ProjectEnvironmentVariable":
       return inputs.projectId !== undefined && inputs.key !== undefined;
     case "vercel:index/deployment:Deployment":
-      // The meta holds the revision of the secrets and the digests: another deployment has another.
       return inputs.projectId !== undefined && Object.keys(inputs.meta ?? {}).length > 0;
     default:
       return false;
   }
 }
 
+/** An object that a create has made. */
+export interface FoundObject {
+  readonly id: string;
+  /** Inputs that it was made with, where Vercel tells them: they need not be today's. */
+  readonly inputs?: Record<string, unknown>;
+}
+
 /**
  * @param resource one that {@link isRecognisable}.
- * @returns the object's id, or undefined when it was never made.
+ * @returns undefined when it was never made.
  * @throws when Vercel does not answer.
  */
 export async function findVercelObject(
   api: VercelApi,
   { type, inputs = {} }: WantedResource,
   { known, since }: Search,
-): Promise<string | undefined> {
+): Promise<FoundObject | undefined> {
   const isCandidate = (id: string, created: number | null | undefined) => !known.has(id) && (created ?? 0) >= since;
   switch (type) {
     case "vercel:index/project:Project": {
       const found = await get(api, `/v10/projects/${encodeURIComponent(String(inputs.name))}`, project);
-      return found && isCandidate(found.id, found.createdAt) ? found.id : undefined;
+      return found && isCandidate(found.id, found.createdAt) ? { id: found.id } : undefined;
     }
     case "vercel:index/projectEnvironmentVariable:ProjectEnvironmentVariable": {
       const path = `/v8/projects/${encodeURIComponent(String(inputs.projectId))}/env?limit=100`;
       const found = await get(api, path, variables);
       const targets = list(inputs.targets);
-      return found?.envs.find(
+      const variable = found?.envs.find(
         (item) =>
           item.key === inputs.key && sameSet(list(item.target), targets) && isCandidate(item.id, item.createdAt),
-      )?.id;
+      );
+      return variable && { id: variable.id };
     }
     case "vercel:index/deployment:Deployment": {
       const path = `/v6/deployments?projectId=${encodeURIComponent(String(inputs.projectId))}&limit=100`;
-      const meta = Object.entries((inputs.meta as Record<string, unknown> | undefined) ?? {});
+      const wanted = inputs.meta as Record<string, unknown>;
       const found = await get(api, path, deployments);
-      return found?.deployments
+      const ours = (found?.deployments ?? [])
         .filter((item) => isCandidate(item.uid, item.created) && !FAILED.has(item.readyState ?? ""))
-        .filter((item) => meta.every(([key, value]) => item.meta?.[key] === value))
-        .sort((a, b) => (b.created ?? 0) - (a.created ?? 0))[0]?.uid;
+        // Vercel adds keys of its own; whatever has all of ours was deployed by this program.
+        .filter((item) => Object.keys(wanted).every((key) => item.meta?.[key] !== undefined))
+        .map(({ uid, created, meta }) => ({
+          id: uid,
+          created: created ?? 0,
+          meta: Object.fromEntries(Object.keys(wanted).map((key) => [key, meta?.[key]])),
+        }))
+        .sort((a, b) => b.created - a.created);
+      // One that was made from something else is entered as what it is, and the next up replaces it.
+      const deployment = ours.find(({ meta }) => isDeepStrictEqual(meta, wanted)) ?? ours[0];
+      return deployment && { id: deployment.id, inputs: { meta: deployment.meta } };
     }
     default:
       return undefined;

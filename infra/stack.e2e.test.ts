@@ -4,13 +4,16 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { places } from "./engine/places.mjs";
 import { runPulumi } from "./engine/pulumi.ts";
 import { type LocalCloud, startLocalCloud } from "./local/cloud.ts";
 import { LocalStack, randomSecrets } from "./local/stack.ts";
 import { copyCheckout } from "./local/stack-checkout.ts";
 import { remoteObjects } from "./local/stack-objects.ts";
+
+// Each test runs the engine, on machines that may be busy with other tests.
+vi.setConfig({ testTimeout: 240_000 });
 
 let folder: string;
 let checkout: string;

@@ -1,163 +1,84 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { compile } from "../../policies/engine/compile.ts";
-import { definePolicy } from "../../policies/engine/define.ts";
-import { type Lock, serializeLock } from "../../policies/engine/lock.ts";
-import { egressTable } from "../../policies/engine/table.ts";
 import { egressPolicy } from "./egress-policy.ts";
-import type { PropertyMap } from "./property-values.ts";
-import { startTestProvider, urnOf } from "./testing/client.ts";
-import { startTestEngine } from "./testing/engine.ts";
+import { type ProviderClient, startTestProvider, urnOf } from "./testing/client.ts";
 
 const urn = urnOf("EgressPolicy");
-
-/** A policy whose sandbox reaches these hosts. */
-function lockOf(...hosts: string[]): Lock {
-  const sandbox = hosts.map((host) => ({ methods: ["GET"] as const, host, path: "/v1/items" }));
-  return compile(definePolicy({ agent: "support", tools: {}, sandbox }));
-}
-
-const inputsOf = (lock: Lock) => ({
+const OLD = `sha256:${"a".repeat(64)}`;
+const NEW = `sha256:${"b".repeat(64)}`;
+const inputs = {
   agent: "support",
-  digest: lock.digest,
-  rules: egressTable(lock),
-  healthUrl: "http://functions.example/api/health",
-});
+  digest: NEW,
+  rules: { sandbox: { "GET packages.example/*": "plain" } },
+  healthUrl: "https://handrail.example/api/health",
+};
 
-let projectDir: string;
-let live: string;
-let engine: Awaited<ReturnType<typeof startTestEngine>>;
-let provider: Awaited<ReturnType<typeof startTestProvider>>;
+/** Answers of /api/health, one a request; the last one stays. */
+let answers: (() => Response | Promise<Response>)[];
+let asked: number;
+let client: ProviderClient;
+let stop: () => void;
 
 beforeEach(async () => {
-  projectDir = await mkdtemp(join(tmpdir(), "handrail-egress-policy-"));
-  await mkdir(join(projectDir, "policies"));
-  engine = await startTestEngine();
-  const answer = async () => Response.json({ policyDigest: live });
-  provider = await startTestProvider([egressPolicy], { projectDir, fetch: answer as typeof fetch }, engine.address);
+  asked = 0;
+  const fetch = async () => {
+    const answer = answers[Math.min(asked, answers.length - 1)];
+    asked += 1;
+    return (answer as () => Response)();
+  };
+  const started = await startTestProvider([egressPolicy], { fetch: fetch as typeof globalThis.fetch });
+  ({ client, close: stop } = started);
 });
+afterEach(() => stop());
 
-afterEach(async () => {
-  provider.close();
-  engine.close();
-  await rm(projectDir, { recursive: true, force: true });
-});
+const enforces = (digest: string) => () => Response.json({ status: "ok", policyDigest: digest });
 
-/** Commits a lock, and has the functions enforce it. */
-async function release(lock: Lock): Promise<void> {
-  await commit(lock);
-  live = lock.digest;
-}
-
-function commit(lock: Lock): Promise<void> {
-  return writeFile(join(projectDir, "policies", "support.lock.json"), serializeLock(lock));
-}
-
-/** The plan of a change: what differs, and what is said of it. */
-async function plan(before: Lock, after: Lock, state: PropertyMap) {
-  const diff = await provider.client.diff(urn, {
-    id: "egress-support",
-    state,
-    before: inputsOf(before),
-    after: inputsOf(after),
-  });
-  return { diff, line: await engine.nextLine() };
-}
-
-test("a plan says what a wider policy lets through, with a request, as a warning under the resource", async () => {
-  const [before, after] = [lockOf("a.example"), lockOf("a.example", "b.example")];
-  await release(before);
-  const { state } = await provider.client.create(urn, inputsOf(before));
-  await commit(after);
-  const { diff, line } = await plan(before, after, state);
-  expect(line).toMatchObject({ severity: "warning", urn });
-  expect(line.message).toMatch(/^egress policy WIDER {2}New requests become possible\.\n/);
-  expect(line.message).toContain("+ sandbox (anything that runs in it) gains: b.example without a credential");
-  expect(line.message).toContain("curl https://b.example/v1/items");
-  expect(line.message).toContain("after   sent without a credential");
-  // The plan names the rule and the digests, and no lock.
-  expect(diff.details).toEqual({
-    digest: "update",
-    liveDigest: "update",
-    'rules.sandbox["GET b.example/v1/items"]': "add",
-  });
+test("it is made only once the functions enforce it: the ones before the deployment are waited out", async () => {
+  answers = [enforces(OLD), () => new Response("starting", { status: 502 }), enforces(NEW)];
+  expect((await client.create(urn, inputs)).state).toEqual({ ...inputs, liveDigest: NEW });
+  expect(asked).toBe(3);
 });
 
 test.each([
-  ["NARROWER", lockOf("a.example", "b.example"), lockOf("a.example")],
+  ["enforce another policy", enforces(OLD), /enforce sha256:a+, not sha256:b+: .*production deployment/],
+  ["do not say which", () => new Response("no", { status: 500 }), /does not say which policy is enforced \(HTTP 500\)/],
   [
-    "EQUIVALENT",
-    lockOf("a.example"),
-    compile(
-      definePolicy({
-        agent: "support",
-        tools: { read: { kind: "file", network: "none" } },
-        sandbox: [{ methods: ["GET"], host: "a.example", path: "/v1/items" }],
-      }),
-    ),
+    "are behind Deployment Protection",
+    () => new Response(null, { status: 307, headers: { location: "/login" } }),
+    /redirects with 307: Deployment Protection/,
   ],
-])("a policy that is %s is no warning", async (verdict, before, after) => {
-  await release(before);
-  const { state } = await provider.client.create(urn, inputsOf(before));
-  await commit(after);
-  const { line } = await plan(before, after, state);
-  expect(line.severity).toBe("info");
-  expect(line.message).toContain(verdict);
-});
-
-test("an update records the new lock, so that the plan after it compares with that", async () => {
-  const [first, second, third] = [
-    lockOf("a.example"),
-    lockOf("a.example", "b.example"),
-    lockOf("b.example", "c.example"),
-  ];
-  await release(first);
-  const { state } = await provider.client.create(urn, inputsOf(first));
-  await release(second);
-  const updated = await provider.client.update(urn, { id: "egress-support", state, after: inputsOf(second) });
-  await commit(third);
-  const { line } = await plan(second, third, updated);
-  expect(line.message).toContain("+ sandbox (anything that runs in it) gains: c.example");
-  expect(line.message).toContain("- sandbox (anything that runs in it) loses: a.example");
-  expect(line.message).not.toContain("gains: b.example");
-});
-
-test("reading keeps the recorded lock, and a plan says when the functions enforce something else", async () => {
-  const [before, after] = [lockOf("a.example"), lockOf("a.example", "b.example")];
-  await release(before);
-  const { state } = await provider.client.create(urn, inputsOf(before));
-  live = lockOf("elsewhere.example").digest;
-  const read = await provider.client.read(urn, "egress-support", state, inputsOf(before));
-  expect(read?.state.lock).toBe(state.lock);
-  await commit(after);
-  const { line } = await plan(before, after, read?.state ?? {});
-  expect(line.message).toMatch(/the functions enforce sha256:.*, not what was recorded last/);
-  expect((await engine.nextLine()).message).toContain("WIDER");
-});
-
-test.each([
   [
-    "the state is of a version that recorded none",
-    (state: PropertyMap) => ({ ...state, lock: undefined }),
-    /holds no lock/,
+    "cannot be reached",
+    () => Promise.reject(new TypeError("fetch failed", { cause: new Error("getaddrinfo ENOTFOUND") })),
+    /does not say which policy is enforced \(getaddrinfo ENOTFOUND\)/,
   ],
-  ["what the state holds is no lock", (state: PropertyMap) => ({ ...state, lock: "AAAA" }), /holds no lock/],
-])("a plan says that it cannot compare when %s", async (_, change, message) => {
-  const [before, after] = [lockOf("a.example"), lockOf("b.example")];
-  await release(before);
-  const { state } = await provider.client.create(urn, inputsOf(before));
-  await commit(after);
-  const { lock, ...rest } = change(state);
-  const { line } = await plan(before, after, lock === undefined ? rest : { ...rest, lock });
-  expect(line).toMatchObject({ severity: "warning", message: expect.stringMatching(message) });
+])("up fails, after waiting, when the functions %s", async (_, answer, words) => {
+  answers = [answer];
+  await expect(client.create(urn, inputs)).rejects.toThrow(words);
+  expect(asked).toBe(9);
 });
 
-test("a plan says that it cannot compare when the committed lock is not the planned one", async () => {
-  const [before, after] = [lockOf("a.example"), lockOf("b.example")];
-  await release(before);
-  const { state } = await provider.client.create(urn, inputsOf(before));
-  const { line } = await plan(before, after, state);
-  expect(line.message).toContain("policies/support.lock.json is another lock");
+test("a refresh says what is live, and the next plan sets it right", async () => {
+  const state = { ...inputs, liveDigest: NEW };
+  const plan = async (live: () => Response) => {
+    answers = [live];
+    const read = await client.read(urn, "egress-support", state, inputs);
+    expect(read?.inputs).toEqual(inputs);
+    const diff = await client.diff(urn, { id: "1", state: read?.state ?? {}, before: inputs, after: inputs });
+    return { live: read?.state.liveDigest, changes: diff.changes };
+  };
+  expect(await plan(enforces(NEW))).toEqual({ live: NEW, changes: false });
+  expect(await plan(enforces(OLD))).toEqual({ live: OLD, changes: true });
+  expect(await plan(() => new Response("no", { status: 500 }))).toEqual({ live: "unreachable", changes: true });
+});
+
+test("a preview knows the digest that will be live", async () => {
+  expect((await client.create(urn, inputs, { preview: true })).state.liveDigest).toBe(NEW);
+});
+
+test("check names what is wrong", async () => {
+  const { failures } = await client.check(urn, { ...inputs, digest: "sha256:1", healthUrl: "handrail.example" });
+  expect(failures).toEqual([
+    "digest: must be a lock's digest: sha256: and 64 hex digits",
+    "healthUrl: must be the http(s) URL of the functions' /api/health",
+  ]);
 });

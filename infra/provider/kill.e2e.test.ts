@@ -13,19 +13,25 @@ import { runPulumi } from "../engine/pulumi.ts";
 import { needsRecovery } from "../engine/stack-state.ts";
 import { type LocalCloud, startLocalCloud } from "../local/cloud.ts";
 import { LocalStack, randomSecrets } from "../local/stack.ts";
+import { copyCheckout } from "../local/stack-checkout.ts";
 import { type RemoteObjects, remoteObjects } from "../local/stack-objects.ts";
 import { recoverPendingOperations } from "../recover.ts";
 import { type Moment, Trap, trapProxy, upKilledAt, type Victim } from "./testing/kill.ts";
 
 const trap = new Trap();
 let cloud: LocalCloud;
+let folder: string;
 let stateDir: string;
+/** Nobody edits this one while its updates are interrupted. */
+let cwd: string;
 const proxies: { close(): void }[] = [];
 /** The local cloud's endpoints, with the traps in front. */
 let endpoints: LocalCloud["endpoints"];
 
 beforeAll(async () => {
-  stateDir = await mkdtemp(join(tmpdir(), "handrail-kill-"));
+  folder = await mkdtemp(join(tmpdir(), "handrail-kill-"));
+  stateDir = join(folder, "state");
+  cwd = await copyCheckout(join(folder, "checkout"));
   cloud = await startLocalCloud({
     stateDir,
     nodeBinary: places().node,
@@ -39,10 +45,13 @@ beforeAll(async () => {
   endpoints = { ...cloud.endpoints, anthropicBaseUrl: anthropic.url, sandboxApiUrl: sandbox.url };
 });
 
+/** Each test runs the engine several times, on machines that may be busy with other tests. */
+const LONG = 240_000;
+
 afterAll(async () => {
   for (const proxy of proxies) proxy.close();
   await cloud?.close();
-  await rm(stateDir, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true });
 });
 
 const made = {
@@ -70,10 +79,10 @@ function scene(name: string, rows: readonly (readonly [victim: Victim, type: Typ
     let stack: LocalStack;
     /** What other stacks have. */
     let others: RemoteObjects;
-    const options = () => ({ stack: name, localDir: stateDir });
+    const options = () => ({ stack: name, localDir: stateDir, cwd });
 
     beforeAll(async () => {
-      stack = new LocalStack({ endpoints, stateDir, name });
+      stack = new LocalStack({ endpoints, stateDir, name, cwd });
       await stack.configure(randomSecrets());
       others = await remoteObjects(cloud.endpoints);
     });
@@ -88,42 +97,50 @@ function scene(name: string, rows: readonly (readonly [victim: Victim, type: Typ
       return (await remoteObjects(cloud.endpoints))[KINDS[type]].length - others[KINDS[type]].length;
     }
 
-    test.each(rows)("%s killed when a %s was just made: recovery finds what there is to do", async (victim, what) => {
-      const replaced = what === "replaced Deployment";
-      const type = replaced ? "Deployment" : what;
-      if (replaced) {
-        await stack.up();
-        await stack.set({ secret: { crmToken: randomSecrets().crmToken } });
-      }
-      const { output, code } = await upKilledAt(trap, victim, made[type], options());
-      expect([trap.sprung, code], output).toEqual([true, victim === "engine" ? null : 1]);
-      // The kill met what it was meant for: the object exists, and the state does not know it. (Without the program,
-      // the engine still hears how operations end.)
-      if (victim !== "language host") expect(await remote(type)).toBeGreaterThan(await ofState(type));
-      expect(needsRecovery(stateDir, places().root, name)).toBe(true);
-      await recoverPendingOperations({
-        run: (args) => runPulumi(args, options()),
-        vercel: {
-          fetch,
-          baseUrl: cloud.endpoints.vercelApiUrl,
-          token: cloud.endpoints.vercelToken,
-          teamId: cloud.endpoints.vercelTeamId,
-        },
-      });
-      if (made[type].server === "vercel") expect(await remote(type)).toBe(await ofState(type));
-    });
+    test.each(rows)(
+      "%s killed when a %s was just made: recovery finds what there is to do",
+      async (victim, what) => {
+        const replaced = what === "replaced Deployment";
+        const type = replaced ? "Deployment" : what;
+        if (replaced) {
+          await stack.up();
+          await stack.set({ secret: { crmToken: randomSecrets().crmToken } });
+        }
+        const { output, code } = await upKilledAt(trap, victim, made[type], options());
+        expect([trap.sprung, code], output).toEqual([true, victim === "engine" ? null : 1]);
+        // The kill met what it was meant for: the object exists, and the state does not know it. (Without the program,
+        // the engine still hears how operations end.)
+        if (victim !== "language host") expect(await remote(type)).toBeGreaterThan(await ofState(type));
+        expect(needsRecovery(stateDir, cwd, name)).toBe(true);
+        await recoverPendingOperations({
+          run: (args) => runPulumi(args, options()),
+          vercel: {
+            fetch,
+            baseUrl: cloud.endpoints.vercelApiUrl,
+            token: cloud.endpoints.vercelToken,
+            teamId: cloud.endpoints.vercelTeamId,
+          },
+        });
+        if (made[type].server === "vercel") expect(await remote(type)).toBe(await ofState(type));
+      },
+      LONG,
+    );
 
-    test("the next up works, there is one of everything, and the one after changes nothing", async () => {
-      await stack.up();
-      for (const type of Object.keys(KINDS) as (Type | "Agent")[]) {
-        expect([type, await remote(type)]).toEqual([type, await ofState(type)]);
-      }
-      const one = { Environment: 1, Agent: 1, Project: 1, Snapshot: 1, Deployment: 1 };
-      for (const [type, count] of Object.entries(one)) expect([type, await ofState(type)]).toEqual([type, count]);
-      await stack.must(["up", "--yes", "--skip-preview", "--expect-no-changes"], "something changed");
-      expect((await remoteObjects(cloud.endpoints)).sandboxes).toEqual(others.sandboxes);
-      expect(needsRecovery(stateDir, places().root, name)).toBe(false);
-    });
+    test(
+      "the next up works, there is one of everything, and the one after changes nothing",
+      async () => {
+        await stack.up();
+        for (const type of Object.keys(KINDS) as (Type | "Agent")[]) {
+          expect([type, await remote(type)]).toEqual([type, await ofState(type)]);
+        }
+        const one = { Environment: 1, Agent: 1, Project: 1, Snapshot: 1, Deployment: 1 };
+        for (const [type, count] of Object.entries(one)) expect([type, await ofState(type)]).toEqual([type, count]);
+        await stack.must(["up", "--yes", "--skip-preview", "--expect-no-changes"], "something changed");
+        expect((await remoteObjects(cloud.endpoints)).sandboxes).toEqual(others.sandboxes);
+        expect(needsRecovery(stateDir, cwd, name)).toBe(false);
+      },
+      LONG,
+    );
   });
 }
 
