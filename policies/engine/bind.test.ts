@@ -259,7 +259,8 @@ describe("a credential of the customer's own", () => {
   test("is missing without letting through any request that was not let through with it, nor another way", () => {
     const [full, bare] = [bind(lock, own), bind(lock, { ...own, credentials: none })];
     const piece = fc.constantFrom("v1", "me", "x", "..", "", "%2e", "me;");
-    const path = fc.array(piece, { maxLength: 3 }).map((pieces) => `/${pieces.join("/")}`);
+    const odd = fc.array(piece, { maxLength: 3 }).map((pieces) => `/${pieces.join("/")}`);
+    const path = fc.oneof(fc.constantFrom("/v1/me", "/v1/me?page=1", "/v1/x"), odd);
     const header = fc.constantFrom(ticket("a"), ticket("b"), "none");
     fc.assert(
       fc.property(path, header, (target, value) => {

@@ -75,6 +75,14 @@ test("where a more specific rule takes every request, the one behind it reaches 
   expect(prove({ host: "a.example.com", path: "/x" }, { sandbox })).toBe("proved");
 });
 
+test("a rule whose variable might take every request does not shield the one behind it", () => {
+  const sandbox = [
+    { host: "a.example.com", methods: ["GET"], path: "/v1/{customer}", response: { statusCode: 204 } },
+    { host: "a.example.com", methods: ["GET"], unsafe: { pathRegex: "^/v1/[a-z]+$", reason: "their paths are odd" } },
+  ];
+  expect(prove({ host: "a.example.com", path: "/v1/{id}" }, { sandbox })).toBe("GET https://a.example.com/v1/a");
+});
+
 test("raw paths are read as RE2 reads them", () => {
   const raw = (pathRegex: string) => [
     { host: "a.example.com", methods: ["GET"], unsafe: { pathRegex, reason: "their paths are odd" } },
