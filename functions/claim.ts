@@ -14,7 +14,7 @@ import { z } from "zod";
 import { type AnthropicLike, statusOf } from "./anthropic.ts";
 import { customerCredentials, type ResolveCredential } from "./customer-credentials.ts";
 import { START_LIMIT_MS } from "./limits.ts";
-import { errorMessage, redact } from "./log.ts";
+import { type ClaimLog, errorMessage, type Log } from "./log.ts";
 import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
 import { variablesOf } from "./policy.ts";
 import { isBeingStarted, runnerEnd } from "./runner-exit.ts";
@@ -36,7 +36,8 @@ export type ClaimOutcome =
     };
 
 /** What a claim works with. */
-export interface ClaimDeps extends SpawnDeps {
+export interface ClaimDeps extends Omit<SpawnDeps, "log"> {
+  readonly log: Log;
   readonly anthropic: AnthropicLike;
   /** Finds the credentials that a session's customer has of their own. */
   readonly resolveCredential: ResolveCredential;
@@ -52,24 +53,22 @@ const session = z.object({ status: z.string(), metadata: z.record(z.string(), z.
 export async function claim(item: WorkItem, deps: ClaimDeps): Promise<ClaimOutcome> {
   const work = sessionWork(item);
   if (work === undefined) return skip(item.id, "not a session's", deps);
-  // What this claim learns and the log was not told of.
-  const secrets: string[] = [];
+  const log = deps.log.forClaim();
   try {
-    return await claimSession(work, deps, AbortSignal.timeout(START_LIMIT_MS), secrets);
+    return await claimSession(work, { ...deps, log }, AbortSignal.timeout(START_LIMIT_MS));
   } catch (error) {
     const status = statusOf(error);
     const systematic =
       error instanceof SnapshotMissingError || error instanceof RunnerMismatchError || status === 401 || status === 403;
     const reason = error instanceof NameTakenError ? "another claim is starting its sandbox" : errorMessage(error);
-    return { kind: "left", sessionId: work.sessionId, reason: redact(reason, secrets), systematic };
+    return { kind: "left", sessionId: work.sessionId, reason: log.clean(reason), systematic };
   }
 }
 
 async function claimSession(
   work: SessionWork,
-  deps: ClaimDeps,
+  deps: ClaimDeps & { log: ClaimLog },
   signal: AbortSignal,
-  secrets: string[],
 ): Promise<ClaimOutcome> {
   const { anthropic, settings } = deps;
   const { workId, sessionId } = work;
@@ -80,7 +79,7 @@ async function claimSession(
       "to enable per-item secrets for the organization";
     return { kind: "left", sessionId, reason, systematic: true };
   }
-  secrets.push(token);
+  deps.log.hide([token]);
 
   const found = await anthropic.beta.sessions.retrieve(sessionId, undefined, { signal }).then(
     (value) => session.parse(value),
@@ -117,7 +116,7 @@ async function claimSession(
     env: deps.env,
     signal,
   });
-  secrets.push(...Object.values(own));
+  deps.log.hide(Object.values(own));
   const denied = Object.keys(customerSources).filter((name) => !Object.hasOwn(own, name));
   if (denied.length > 0) deps.log.info("credentials.none_for_customer", { session: sessionId, credentials: denied });
 

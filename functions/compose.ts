@@ -1,8 +1,9 @@
 /** Puts the control plane together: the one place where configuration, clients and handlers meet. */
+import { PolicyError } from "../policies/engine/errors.ts";
 import { parseLock } from "../policies/engine/lock.ts";
 import { unavailable } from "./answer.ts";
 import { type AnthropicLike, anthropicClient } from "./anthropic.ts";
-import { type Config, readConfig, secretsOf } from "./config.ts";
+import { type Config, ConfigError, readConfig, secretsOf } from "./config.ts";
 import { handleCron } from "./cron.ts";
 import type { ResolveCredential } from "./customer-credentials.ts";
 import { drainQueue } from "./drain.ts";
@@ -59,8 +60,8 @@ export function composeControlPlane(o: {
     config = readConfig(o.env);
     lockDigest = parseLock(o.lock).digest;
   } catch (error) {
-    const message = errorMessage(error);
-    createLog([], o.write).error("deployment.unusable", { message });
+    createLog([], o.write).error("deployment.unusable", { message: errorMessage(error) });
+    const message = publicMessage(error);
     const refuse = async () => unavailable(message);
     return { webhook: refuse, cron: refuse, health: refuse };
   }
@@ -69,7 +70,7 @@ export function composeControlPlane(o: {
   const now = o.now ?? Date.now;
   const sandboxes = vercelSandboxes(config.sandboxApiUrl ? sandboxApiFetch(config.sandboxApiUrl) : undefined);
   const reaping = { sandboxes, environmentId: config.environmentId, log, now };
-  const serving = serveWith(config, o.lock);
+  const serving = serveWith(config, o.lock, log);
   if ("problem" in serving) log.error("deployment.refusing", { message: serving.problem });
 
   const drain = async () => {
@@ -89,7 +90,7 @@ export function composeControlPlane(o: {
     });
     const deadline = o.runtime.deadline()?.getTime() ?? now() + MAX_DURATION_MS;
     for (const { runner } of report.started) {
-      o.runtime.waitUntil(follow(runner, reaping, deadline - DEADLINE_MARGIN_MS));
+      o.runtime.waitUntil(follow(runner, { ...reaping, log: runner.log }, deadline - DEADLINE_MARGIN_MS));
     }
     return report;
   };
@@ -110,7 +111,7 @@ export function composeControlPlane(o: {
 type Serving = { policy: SessionPolicy; anthropic: AnthropicLike } | { gate: string } | { problem: string };
 
 /** What serves sessions, or why none can be served. */
-function serveWith(config: Config, lockFile: unknown): Serving {
+function serveWith(config: Config, lockFile: unknown, log: Log): Serving {
   const lock = parseLock(lockFile);
   if (lock.digest !== config.policyDigest) {
     return {
@@ -123,11 +124,18 @@ function serveWith(config: Config, lockFile: unknown): Serving {
   try {
     policy = sessionPolicy(lock, config);
   } catch (error) {
-    return { problem: errorMessage(error) };
+    log.error("deployment.policy_unusable", { message: errorMessage(error) });
+    return { problem: publicMessage(error) };
   }
   const { environmentKey, anthropicBaseUrl } = config;
   if (environmentKey === undefined) return { gate: ENVIRONMENT_KEY_GATE };
   return { policy, anthropic: anthropicClient({ environmentKey, baseURL: anthropicBaseUrl }) };
+}
+
+/** What anybody may read of an error: the words of our own ones, which name variables and places and hold no value. */
+function publicMessage(error: unknown): string {
+  const own = error instanceof ConfigError || error instanceof PolicyError;
+  return own ? error.message : "the deployment cannot serve for a reason that its log names";
 }
 
 /** A handler that turns whatever it did not expect into a 503, which makes the sender try again. */

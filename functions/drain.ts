@@ -25,7 +25,7 @@ export interface DrainReport {
   readonly skipped: number;
   readonly refused: readonly { sessionId: string; reason: string }[];
   readonly left: readonly { sessionId: string; reason: string }[];
-  /** Why the drain ended before the queue was seen empty; undefined when it was. */
+  /** Why the drain ended before the queue was seen empty, in fixed words; undefined when it was. */
   readonly cutShort: string | undefined;
 }
 

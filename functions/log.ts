@@ -13,12 +13,25 @@ export interface Log {
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
+  /** The same log for one claim, which can hide what this claim alone knows. */
+  forClaim(): ClaimLog;
 }
 
-type Level = keyof Log;
+/** A claim's log. Sessions tokens, tickets and a customer's credentials are new with each claim. */
+export interface ClaimLog extends Log {
+  /** Takes these out of every later line, in all the forms of {@link redact}. */
+  hide(values: readonly string[]): void;
+  /** A text as this log would write it, for where another log is to write it. */
+  clean(text: string): string;
+}
+
+type Level = "info" | "warn" | "error";
 
 /** Shorter values are not worth replacing and would blank out ordinary words. */
 const MIN_SECRET_LENGTH = 8;
+
+/** Longest text of a field, in characters: keeps a line readable. */
+const MAX_TEXT_LENGTH = 500;
 
 /**
  * Makes a log that writes JSON lines and replaces every occurrence of a secret by `[redacted]`.
@@ -27,26 +40,58 @@ const MIN_SECRET_LENGTH = 8;
  * @param write receives one line, without its line end
  */
 export function createLog(secrets: readonly string[], write: (line: string) => void = console.log): Log {
-  // As JSON, since that is what is searched.
-  const needles = secrets.map((secret) => JSON.stringify(secret).slice(1, -1));
+  return logWith([...secrets], write);
+}
+
+function logWith(hidden: string[], write: (line: string) => void): ClaimLog {
+  const clean = (text: string) => redact(text, hidden);
+  // Cut only then: half a secret would not be found.
+  const shown = (value: LogFields[string]) => {
+    if (typeof value === "string") return cut(clean(value));
+    return Array.isArray(value) ? value.map((text: string) => cut(clean(text))) : value;
+  };
   const at =
     (level: Level) =>
     (event: string, fields: LogFields = {}): void => {
-      write(redact(JSON.stringify({ level, event, ...fields }), needles));
+      const entries = Object.entries(fields).map(([name, value]) => [name, shown(value)]);
+      write(JSON.stringify({ level, event, ...Object.fromEntries(entries) }));
     };
-  return { info: at("info"), warn: at("warn"), error: at("error") };
+  return {
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    forClaim: () => logWith([...hidden], write),
+    hide: (values) => void hidden.push(...values),
+    clean,
+  };
 }
 
-/** A text with every occurrence of a secret replaced by `[redacted]`; short ones (under 8 characters) are ignored. */
+/**
+ * A text with every occurrence of a secret replaced by `[redacted]`, also where the text quotes it inside a string of
+ * JSON or in percent escapes. Secrets under 8 characters are ignored.
+ */
 export function redact(text: string, secrets: readonly string[]): string {
-  const needles = secrets.filter((secret) => secret.length >= MIN_SECRET_LENGTH);
+  const needles = new Set(secrets.flatMap(spellings).filter(({ length }) => length >= MIN_SECRET_LENGTH));
   // Longest first, in case that one secret holds another.
-  needles.sort((a, b) => b.length - a.length);
-  return needles.reduce((redacted, needle) => redacted.replaceAll(needle, "[redacted]"), text);
+  const ordered = [...needles].sort((a, b) => b.length - a.length);
+  return ordered.reduce((redacted, needle) => redacted.replaceAll(needle, "[redacted]"), text);
 }
 
-/** The message of whatever was thrown, cut to a length that keeps a log line readable. */
+/** As it is, in JSON, in JSON inside of JSON, and in percent escapes of it and of the JSON that holds it. */
+function spellings(secret: string): string[] {
+  const inJson = escaped(secret);
+  return [secret, inJson, escaped(inJson), encodeURIComponent(secret), encodeURIComponent(inJson)];
+}
+
+function escaped(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
+
+function cut(text: string): string {
+  return text.length > MAX_TEXT_LENGTH ? `${text.slice(0, MAX_TEXT_LENGTH)}…` : text;
+}
+
+/** The message of whatever was thrown, whole. For the log only: an API's message may quote what it was sent. */
 export function errorMessage(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.length > 500 ? `${message.slice(0, 500)}…` : message;
+  return error instanceof Error ? error.message : String(error);
 }

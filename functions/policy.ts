@@ -1,15 +1,18 @@
 /** The policy that this deployment enforces: the lock in its bundle, and how a session's sandbox is bound to it. */
 import { bind } from "../policies/engine/bind.ts";
+import { credentialHeaderValue } from "../policies/engine/credential-header.ts";
 import type { Lock } from "../policies/engine/lock.ts";
 import type { NetworkPolicy } from "../policies/engine/network-policy.ts";
 import { newTicket } from "../policies/engine/ticket.ts";
-import { type Config, credentialValue, credentialVariable } from "./config.ts";
+import { type Config, ConfigError, credentialValue, credentialVariable } from "./config.ts";
 import { type CustomerSources, customerSources } from "./customer-credentials.ts";
 
 /** A bound policy and the tickets that it knows, by principal. Holds credentials: for the sandbox API only. */
 export interface BoundSession {
   readonly networkPolicy: NetworkPolicy;
   readonly tickets: Readonly<Record<string, string>>;
+  /** Every secret that went in or came out: tickets, credentials, and credentials as they are on the wire. */
+  readonly secrets: readonly string[];
 }
 
 /** The policy as a claim needs it. */
@@ -36,7 +39,7 @@ export interface SessionPolicy {
 /**
  * The policy of a lock, with the credential values of the configuration.
  *
- * @throws Error naming the variables of every credential that has no value
+ * @throws ConfigError naming the variables of every credential that has no value
  */
 export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
   const secrets: Record<string, string> = {};
@@ -53,7 +56,7 @@ export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
     else secrets[name] = value;
   }
   if (missing.length > 0) {
-    throw new Error(`the policy needs ${missing.join(", ")}: set the stack's secrets and run \`pulumi up\``);
+    throw new ConfigError(`the policy needs ${missing.join(", ")}: set the stack's secrets and run \`pulumi up\``);
   }
   // `sandbox` is whoever sends no ticket.
   const principals = ["supervisor"];
@@ -71,9 +74,19 @@ export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
         ...Object.fromEntries(tokens.map((name) => [name, sessionsToken])),
       };
       const { networkPolicy } = bind(lock, { phase: "run", variables: { ...variables }, credentials, tickets });
-      return { networkPolicy, tickets };
+      return { networkPolicy, tickets, secrets: [...Object.values(tickets), ...wireForms(lock, credentials)] };
     },
   };
+}
+
+/** Credentials in every form that a request carries: the value, its header, and the header without its scheme. */
+function wireForms(lock: Lock, credentials: Readonly<Record<string, string>>): string[] {
+  return Object.entries(credentials).flatMap(([name, value]) => {
+    const form = lock.credentials[name]?.form;
+    if (form === undefined) return [value];
+    const header = credentialHeaderValue(form, value);
+    return [value, header, header.slice(header.indexOf(" ") + 1)];
+  });
 }
 
 /**

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type Handover, serializeHandover } from "../runner/handover.ts";
 import { BOOT_PATH, HANDOVER_VARIABLE, INSTALL_DIR } from "../runner/vm.ts";
-import { errorMessage, type Log } from "./log.ts";
+import { type ClaimLog, errorMessage, type Log } from "./log.ts";
 import { CLAIM_TAG, ENVIRONMENT_TAG, RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
 import type { SessionPolicy } from "./policy.ts";
 import type { Sandboxes, SandboxHandle } from "./sandboxes.ts";
@@ -35,7 +35,8 @@ export interface SpawnDeps {
   readonly sandboxes: Sandboxes;
   readonly policy: SessionPolicy;
   readonly settings: SpawnSettings;
-  readonly log: Log;
+  /** Is told what the policy was bound with. */
+  readonly log: ClaimLog;
   readonly now: () => number;
   /** Makes ids that do not repeat. */
   readonly newId: () => string;
@@ -58,6 +59,8 @@ export interface StartedRunner {
   readonly commandId: string;
   /** When the sandbox ends whatever the runner does, in epoch ms. */
   readonly endsAt: number;
+  /** Of the claim that started it: hides what this sandbox was given. */
+  readonly log: Log;
 }
 
 /** The snapshot carries another runner than this deployment was released with. */
@@ -82,7 +85,8 @@ export async function startRunner(
   signal: AbortSignal,
 ): Promise<StartedRunner> {
   const { sandboxes, policy, settings, now } = deps;
-  const { networkPolicy, tickets } = policy.bind(claim.variables, claim.sessionsToken, claim.customerCredentials);
+  const bound = policy.bind(claim.variables, claim.sessionsToken, claim.customerCredentials);
+  deps.log.hide(bound.secrets);
   const endsAt = now() + settings.sessionTimeoutMs;
   const handover: Handover = {
     version: 1,
@@ -93,7 +97,7 @@ export async function startRunner(
     deadlineMs: endsAt - TEARDOWN_MS,
     maxIdleMs: settings.maxIdleMs,
     variables: { ...claim.variables },
-    tickets: { ...tickets },
+    tickets: { ...bound.tickets },
     policyDigest: policy.digest,
     runnerDigest: settings.runnerDigest,
   };
@@ -104,7 +108,7 @@ export async function startRunner(
     {
       name: sandboxName(claim.sessionId),
       snapshotId: settings.snapshotId,
-      networkPolicy,
+      networkPolicy: bound.networkPolicy,
       timeoutMs: settings.sessionTimeoutMs,
       tags: { ...tags, [RUNNER_TAG]: STARTING },
     },
@@ -118,7 +122,7 @@ export async function startRunner(
       // The runner works. Without the tag, the machine's list of commands tells whether it does (runner-exit.ts).
       deps.log.warn("sandbox.untagged", { session: claim.sessionId, error: errorMessage(error) });
     });
-    return { sandbox, commandId, endsAt };
+    return { sandbox, commandId, endsAt, log: deps.log };
   } catch (error) {
     // Not with `signal`: it may be what ended the start.
     await sandbox.discard().catch((discardError) => {

@@ -65,14 +65,17 @@ export async function handleWebhook(request: Request, deps: WebhookDeps): Promis
   }
 }
 
-/** Drains the queue and answers with what came of it. The cron route answers the same. */
+/**
+ * Drains the queue and answers with what came of it. The cron route answers the same. The answer counts and says no
+ * reasons: they may quote what an API said, and the log has them.
+ */
 export async function drained(deps: Pick<WebhookDeps, "obstacle" | "drain">): Promise<Response> {
   if (deps.obstacle !== undefined) return unavailable(deps.obstacle);
   const report = await deps.drain();
   const { started, refused, left, skipped } = report;
   const counts = { started: started.length, refused: refused.length, left: left.length, skipped };
   if (handedOver(report)) return answer(200, { status: "drained", ...counts });
-  const message = report.cutShort ?? left.map(({ reason }) => reason).join("; ");
+  const message = report.cutShort ?? "work was left in the queue and comes again: the log says which and why";
   return answer(503, { status: "unavailable", message, ...counts });
 }
 
