@@ -33,10 +33,7 @@ export function drawingSvg(policy: PolicyReview, id: string): string {
   const left = drawing.leftOut > 0 ? `<p class="muted">${drawing.leftOut} unchanged lines are not drawn.</p>` : "";
   return [
     `<svg viewBox="0 0 ${WIDTH} ${height}" role="group" aria-label="Who reaches what with which credential">`,
-    // What changed is painted last, and so on top.
-    ...drawing.lines
-      .toSorted((a, b) => weight(a) - weight(b))
-      .map((line) => lineSvg(line, side(line), `${id}-${line.row}`)),
+    ...drawing.lines.map((line) => lineSvg(line, side(line), `${id}-${line.row}`)),
     ...drawing.principals.map((box) =>
       boxSvg({ ...box, name: box.setup ? `${box.name} (set-up)` : box.name }, 0, box.setup ? SETUP : who(box.name)),
     ),
@@ -45,10 +42,6 @@ export function drawingSvg(policy: PolicyReview, id: string): string {
     left,
     ...drawing.lines.map((line) => `<template id="${id}-${line.row}">${detailHtml(line)}</template>`),
   ].join("\n");
-}
-
-function weight({ state }: Line): number {
-  return ["kept", "gone", "less"].indexOf(state) === -1 ? 3 : ["kept", "gone", "less"].indexOf(state);
 }
 
 const SETUP = "while the snapshot is built";
