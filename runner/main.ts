@@ -12,7 +12,7 @@ if (role === "supervisor") await supervisor(args);
 else if (role === "executor") await executor(args);
 else {
   process.stderr.write(
-    "usage: runner.mjs supervisor [workspace] | executor <agent> <workspace> <supervisor's PID namespace>\n",
+    "usage: runner.mjs supervisor [workspace] | executor <agent> <workspace> <supervisor's PID namespace> <path>...\n",
   );
   process.exitCode = 2;
 }
@@ -35,7 +35,7 @@ async function supervisor([workspace = WORKSPACE]: string[]): Promise<void> {
   exit(code);
 }
 
-async function executor([agentName, workspace, outerPidNamespace]: string[]): Promise<void> {
+async function executor([agentName, workspace, outerPidNamespace, ...unchangeable]: string[]): Promise<void> {
   const agent = bundledAgents.find((bundled) => bundled.agent.name === agentName)?.agent;
   if (agent === undefined || workspace === undefined || outerPidNamespace === undefined) {
     throw new Error("the executor is started by the supervisor");
@@ -48,6 +48,7 @@ async function executor([agentName, workspace, outerPidNamespace]: string[]): Pr
     commandEnv: Object.fromEntries(
       Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
     ),
+    unchangeable,
     ...(ownNamespace ? { sweep } : {}),
     input: process.stdin,
     output: process.stdout,

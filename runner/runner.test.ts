@@ -105,6 +105,31 @@ describe.each(ways)("an executor kept apart by %s", (way) => {
     await supervisor.exited;
   });
 
+  test("cannot change the runner, nor what leads to it, not even as root of a namespace of its own", async () => {
+    const supervisor = start();
+    await supervisor.record("run.started");
+    const runnerFile = join(runner.installDir, "runner.mjs");
+    const before = readFileSync(runnerFile);
+    const attacks = [
+      `echo '//changed' >> ${runnerFile}`,
+      `chmod 0777 ${runnerFile} && echo '//changed' >> ${runnerFile}`,
+      `mv ${runner.installDir} ${runner.installDir}.old`,
+      `mv ${join(runner.installDir, "..")} /var/tmp/old`,
+      `rm ${join(runner.installDir, "boot.sh")}`,
+      `unshare -Urm sh -c 'mount -o remount,bind,rw none / && touch ${runner.installDir}/new'`,
+      `unshare -Urm sh -c 'umount /; mount --bind / /mnt && touch /mnt${runner.installDir}/new'`,
+      `unshare -Urm sh -c 'mount --rbind / /mnt && mount -o remount,bind,rw none /mnt; touch /mnt${runner.installDir}/new'`,
+    ];
+    for (const attack of attacks) expect(await sh(attack)).not.toContain("[exit code 0]");
+    expect(await sh("echo kept > /tmp/$$ && cat /tmp/$$ && rm /tmp/$$ && echo kept > w && rm w")).toBe(
+      "kept\n[exit code 0]",
+    );
+    expect(readFileSync(runnerFile).equals(before)).toBe(true);
+    expect(readdirSync(runner.installDir).sort()).toEqual(["boot.sh", "manifest.json", "runner.mjs"]);
+    fake.endTurn();
+    expect(await supervisor.exited).toBe(0);
+  });
+
   test("reads nothing through a path that leads to the supervisor, nor through a link to it", async () => {
     const supervisor = start();
     const environ = `/proc/${supervisor.child.pid}/environ`;
@@ -237,6 +262,22 @@ describe("a supervisor that must not start", () => {
       22,
       expect.stringContaining("cannot be bound"),
     ]);
+  });
+
+  test.runIf(isRoot)("ends when the executor's user cannot be had, and does not take root's in its place", async () => {
+    const bin = join(runner.installDir, "..", "bin");
+    mkdirSync(bin);
+    writeFileSync(
+      join(bin, "setpriv"),
+      '#!/bin/sh\ncase "$*" in *reuid*) exit 1 ;; esac\nexec /usr/bin/setpriv "$@"\n',
+      {
+        mode: 0o755,
+      },
+    );
+    const supervisor = runner.start(handoverFor(runner), { env: { PATH: `${bin}:${process.env.PATH}` } });
+    expect(await supervisor.exited).toBe(EXIT_CODES.no_isolation);
+    expect(supervisor.records.map(({ event }) => event)).not.toContain("executor.ready");
+    expect(fake.requests).toEqual([]);
   });
 
   test("says that its deadline has passed", async () => {

@@ -8,6 +8,7 @@ import { readFileSync, readlinkSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import type { CommandContext, FileContext, Tool } from "../tool.ts";
+import { changeable } from "./changeable.ts";
 import { createRunCommand } from "./commands.ts";
 import { openWorkspace } from "./files.ts";
 import { type FromExecutor, lines, MAX_RESULT_CHARS, parseToExecutor, type Ready } from "./protocol.ts";
@@ -21,6 +22,8 @@ export interface ExecutorOptions {
   readonly commandEnv: Readonly<Record<string, string>>;
   /** Kills every other process of this PID namespace. Absent where the namespace is shared with others. */
   readonly sweep?: () => void;
+  /** Absolute paths that nothing here may be able to change: what the supervisor runs. */
+  readonly unchangeable: readonly string[];
   readonly input: Readable;
   readonly output: Writable;
 }
@@ -47,7 +50,7 @@ export async function runExecutor(options: ExecutorOptions): Promise<void> {
     send({ type: "result", id, ok, text: text.slice(-MAX_RESULT_CHARS) });
   };
 
-  send(describeSelf());
+  send(describeSelf(options.unchangeable));
   for await (const line of lines(input)) {
     const message = parseToExecutor(line);
     if (message.type === "call") void call(message.id, message.tool, message.input);
@@ -80,7 +83,7 @@ function runTool(
 }
 
 /** What this process is, as the kernel says it. */
-function describeSelf(): Ready {
+function describeSelf(unchangeable: readonly string[]): Ready {
   const status = Object.fromEntries(
     readFileSync("/proc/self/status", "utf8")
       .split("\n")
@@ -107,5 +110,6 @@ function describeSelf(): Ready {
     pidNamespace: readlinkSync("/proc/self/ns/pid"),
     networkNamespace: readlinkSync("/proc/self/ns/net"),
     loopback: Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ internal }) => internal)),
+    changeable: changeable(unchangeable),
   };
 }

@@ -33,6 +33,8 @@ export const readySchema = z.strictObject({
   pidNamespace: z.string().max(64),
   networkNamespace: z.string().max(64),
   loopback: z.boolean(),
+  /** Of the paths that must not change (see changeable.ts), those that this process could change. */
+  changeable: z.array(z.string().max(4096)),
 });
 
 /** An executor's self-description. */

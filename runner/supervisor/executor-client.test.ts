@@ -19,6 +19,7 @@ const READY: Ready = {
   pidNamespace: "pid:[1]",
   networkNamespace: "net:[1]",
   loopback: true,
+  changeable: [],
 };
 
 /** A client of an executor that is a script: `say` writes a line, `message` is what came in. */

@@ -36,6 +36,11 @@ interface Running {
 
 const STDERR_KEPT = 2000;
 
+/** An executor was not ready in time: a cold or busy machine, and worth another try. */
+export class StartTimeoutError extends Error {
+  override name = "StartTimeoutError";
+}
+
 /**
  * Runs calls in an executor. When the executor dies, breaks the protocol or does not obey a cancellation, its calls fail
  * with a message for the model, and the next call starts a new one: a call never hangs on it.
@@ -136,7 +141,7 @@ export class ExecutorClient {
     });
     void this.#read(running, child.stdout, ready.resolve);
     const timer = setTimeout(
-      () => ready.reject(new Error(`it was not ready after ${this.#startTimeoutMs} ms`)),
+      () => ready.reject(new StartTimeoutError(`it was not ready after ${this.#startTimeoutMs} ms`)),
       this.#startTimeoutMs,
     );
     try {
@@ -148,7 +153,8 @@ export class ExecutorClient {
     } catch (error) {
       this.#end(running, "it is not usable");
       const message = error instanceof Error ? error.message : String(error);
-      throw new Error(`the ${name} executor did not start: ${message}`);
+      const Kind = error instanceof StartTimeoutError ? StartTimeoutError : Error;
+      throw new Kind(`the ${name} executor did not start: ${message}`);
     } finally {
       clearTimeout(timer);
     }

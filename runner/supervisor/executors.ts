@@ -1,5 +1,6 @@
 /** Starts the two executors of a run: one that reaches what the sandbox may, one that reaches nothing. */
-import { ExecutorClient } from "./executor-client.ts";
+import { mkdtemp, rm } from "node:fs/promises";
+import { ExecutorClient, StartTimeoutError } from "./executor-client.ts";
 import {
   type ExecutorNetwork,
   type Isolation,
@@ -13,7 +14,6 @@ import { BootError } from "./outcome.ts";
 
 /** Two executors, by what they can reach. */
 export interface Executors extends Readonly<Record<ExecutorNetwork, ExecutorClient>> {
-  readonly isolation: Isolation;
   stop(): Promise<void>;
 }
 
@@ -23,53 +23,67 @@ export interface ExecutorsOptions {
   readonly program: readonly string[];
   readonly workspace: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The one way that this machine gives (`isolationHere`). There is no other, should it fail. */
+  readonly isolation: Isolation;
   readonly launchers: Launchers;
   readonly own: OwnNamespaces;
+  /** Absolute paths of what the supervisor runs and reads, which an executor must not be able to change. */
+  readonly unchangeable: readonly string[];
   readonly log: Log;
-  /** The ways to keep an executor apart, best first. Default: both. */
-  readonly ways?: readonly Isolation[];
+  /** How long an executor may take to start, in ms. */
+  readonly startTimeoutMs?: number;
 }
 
+/** A sandbox that has just begun may be slow; one that is slow three times will not get better. */
+const ATTEMPTS = 3;
+
 /**
- * Starts both executors in the best way that this machine gives.
+ * Starts both executors.
  *
- * @throws BootError `no_isolation` when there is none, with what each way failed of.
+ * @throws BootError `no_isolation` when they do not start, or are not what they must be.
  */
 export async function startExecutors(options: ExecutorsOptions): Promise<Executors> {
-  const failures: string[] = [];
-  for (const isolation of options.ways ?? defaultWays()) {
-    const sandbox = client(options, isolation, "sandbox");
-    const none = client(options, isolation, "none");
+  const { isolation, log } = options;
+  const scratch = isolation === "namespaces" ? await mkdtemp("/tmp/handrail-tmp-") : "/tmp";
+  for (let attempt = 1; ; attempt++) {
+    const sandbox = client(options, scratch, "sandbox");
+    const none = client(options, scratch, "none");
     const stop = async () => {
       await Promise.all([sandbox.stop(), none.stop()]);
+      // What cannot be removed was made so by a command, and goes with the sandbox.
+      if (isolation === "namespaces") await rm(scratch, { recursive: true, force: true }).catch(() => {});
     };
     try {
       await Promise.all([sandbox.start(), none.start()]);
-      return { isolation, sandbox, none, stop };
+      return { sandbox, none, stop };
     } catch (error) {
-      failures.push(`${isolation}: ${(error as Error).message}`);
+      const { message } = error as Error;
+      if (error instanceof StartTimeoutError && attempt < ATTEMPTS) {
+        log("warn", "executors.slow", { attempt, message });
+        await Promise.all([sandbox.stop(), none.stop()]);
+        continue;
+      }
       await stop();
+      throw new BootError(
+        "no_isolation",
+        `the executor cannot be kept apart from the supervisor by ${isolation}: ${message}. Run boot.sh as root, or ` +
+          "where user namespaces are allowed",
+      );
     }
   }
-  throw new BootError(
-    "no_isolation",
-    `the executor cannot be kept apart from the supervisor. ${failures.join(". ")}. Run boot.sh as root, or where user ` +
-      "namespaces are allowed",
-  );
 }
 
-function defaultWays(): readonly Isolation[] {
-  return process.geteuid?.() === 0 ? ["uid", "namespaces"] : ["namespaces"];
-}
-
-function client(options: ExecutorsOptions, isolation: Isolation, network: ExecutorNetwork): ExecutorClient {
-  const { program, workspace, env, launchers, own, log } = options;
+function client(options: ExecutorsOptions, scratch: string, network: ExecutorNetwork): ExecutorClient {
+  const { program, workspace, env, isolation, launchers, own, unchangeable, log, startTimeoutMs } = options;
+  const command = [...program, own.pidNamespace, ...unchangeable];
   return new ExecutorClient({
     name: network,
-    command: isolated(isolation, network, launchers, [...program, own.pidNamespace]),
+    command: isolated(isolation, network, launchers, { workspace, scratch }, command),
     env,
-    cwd: workspace,
+    // Neither it nor what starts it looks for anything beside the workspace's files.
+    cwd: "/",
     fault: (ready) => isolationFault(ready, isolation, network, own),
     log,
+    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
   });
 }

@@ -1,11 +1,14 @@
 /**
  * How an executor is kept apart from the supervisor: which programs start it, and what it must be once it runs.
  *
- * Two ways, tried in this order:
- * - `uid`: a user of its own. Nothing of the supervisor can be opened, traced or signalled by it.
+ * Two ways. Which one is a fact of the machine, and never a second try when the first way failed:
+ * - `uid`: a user of its own, wherever that user exists. Nothing of the supervisor can be opened, traced or signalled.
  * - `namespaces`: where there is no second user id (no root, or a user namespace with one id in it), a user namespace
  *   below the supervisor's. The kernel refuses to trace upwards even with the same uid (ptrace(2), user_namespaces(7)),
  *   so `/proc/<supervisor>/environ` and `mem` stay closed, and with its own PID namespace it cannot see it at all.
+ *   Since every file of the supervisor's user would be the executor's too, it sees the file system read-only but for the
+ *   workspace and a /tmp of its own. It cannot undo that: it holds no capability in the namespace that made these mounts,
+ *   and in a namespace below, where it may hold all, they come locked (mount_namespaces(7)).
  *
  * Both have no capabilities, `no_new_privs`, and PID, mount and IPC namespaces of their own with their own `/proc`.
  */
@@ -23,6 +26,32 @@ export interface Launchers {
   readonly unshare: string;
   readonly setpriv: string;
   readonly sh: string;
+  /** Needed where the way is `namespaces`. */
+  readonly mount?: string;
+}
+
+/**
+ * The way in which executors are kept apart here: as a user of their own wherever root runs the supervisor and that user
+ * exists in its user namespace.
+ *
+ * @param uidMap content of `/proc/self/uid_map`: first id inside, first id outside, count; a line each.
+ */
+export function isolationHere(euid: number, uidMap: string): Isolation {
+  const ranges = uidMap
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  const exists = ranges.some(([first = 0, , count = 0]) => {
+    return EXECUTOR_USER.uid >= first && EXECUTOR_USER.uid < first + count;
+  });
+  return euid === 0 && exists ? "uid" : "namespaces";
+}
+
+/** Folders of an executor. */
+export interface ExecutorFolders {
+  readonly workspace: string;
+  /** What is its /tmp in the way without a user of its own. */
+  readonly scratch: string;
 }
 
 // Brings up the loopback device of an empty network namespace, for tests that listen on it. Best effort: neither program
@@ -37,6 +66,24 @@ const LOOPBACK_UP = [
 // would leave them as zombies. Its background job gets the shell's own stdin back from descriptor 3.
 const INIT = 'exec 3<&0; "$@" <&3 3<&- & exec 3<&-; wait $!';
 
+/** Makes every mount read-only but the workspace, /tmp, and what the kernel itself answers for. */
+function readOnlyMounts(mount: string, { workspace, scratch }: ExecutorFolders): string {
+  const [program, work, temporary] = [quoted(mount), quoted(workspace), quoted(scratch)];
+  return [
+    `${program} -n --rbind ${work} ${work} && ${program} -n --bind ${temporary} /tmp || exit 1`,
+    "while read -r _ _ _ _ point options _; do",
+    `  case $point in ${work} | ${work}/* | /tmp | /proc | /proc/* | /dev | /dev/*) continue ;; esac`,
+    // All other flags must be named again, or the kernel takes it for an attempt to clear them. A mount out of reach
+    // cannot be changed, neither here nor by the executor; the executor says whether anything that matters is left.
+    `  case $options in rw | rw,*) ${program} -n -o "remount,bind,ro\${options#rw}" none "$point" 2>/dev/null ;; esac`,
+    "done < /proc/self/mountinfo",
+  ].join("\n");
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /**
  * The command line that starts `program` as an executor.
  *
@@ -45,7 +92,8 @@ const INIT = 'exec 3<&0; "$@" <&3 3<&- & exec 3<&-; wait $!';
 export function isolated(
   isolation: Isolation,
   network: ExecutorNetwork,
-  { unshare, setpriv, sh }: Launchers,
+  { unshare, setpriv, sh, mount }: Launchers,
+  folders: ExecutorFolders,
   program: readonly string[],
 ): string[] {
   const namespaces = ["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc"];
@@ -59,7 +107,13 @@ export function isolated(
   const drop = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"];
   // The signal that unshare set for its own end is lost when the user changes (prctl(2), PR_SET_PDEATHSIG).
   const dropped = [setpriv, ...user, ...drop, "--pdeathsig", "KILL", sh, "-c", INIT, sh, ...program];
-  const prepared = network === "none" ? [sh, "-c", `${LOOPBACK_UP}; exec "$@"`, sh, ...dropped] : dropped;
+  const steps = [];
+  if (network === "none") steps.push(LOOPBACK_UP);
+  if (isolation === "namespaces") {
+    if (mount === undefined) throw new Error("mount is not on the PATH of the image");
+    steps.push(readOnlyMounts(mount, folders));
+  }
+  const prepared = [sh, "-c", [...steps, 'exec "$@"'].join("\n"), sh, ...dropped];
   // When the supervisor is killed, unshare is, and with it (--kill-child) everything in the namespaces.
   return [setpriv, "--pdeathsig", "KILL", "--", unshare, ...namespaces, "--", ...prepared];
 }
@@ -80,7 +134,7 @@ export function isolationFault(
   network: ExecutorNetwork,
   own: OwnNamespaces,
 ): string | undefined {
-  const { uid, gid, groups, noNewPrivileges, capabilities, pidNamespace, networkNamespace } = ready;
+  const { uid, gid, groups, noNewPrivileges, capabilities, pidNamespace, networkNamespace, changeable } = ready;
   if (isolation === "uid" && (uid !== EXECUTOR_USER.uid || gid !== EXECUTOR_USER.gid || groups.length > 0)) {
     return `it runs as uid ${uid}, gid ${gid}, groups [${groups}], not as ${EXECUTOR_USER.uid} alone`;
   }
@@ -89,5 +143,6 @@ export function isolationFault(
   if (held.length > 0) return `it holds capabilities: ${held.map(([set, mask]) => `${set} ${mask}`).join(", ")}`;
   if (pidNamespace === own.pidNamespace) return "it shares the supervisor's PID namespace";
   if (network === "none" && networkNamespace === own.networkNamespace) return "it shares the supervisor's network";
+  if (changeable.length > 0) return `it could change what the supervisor runs: ${changeable.join(", ")}`;
   return undefined;
 }

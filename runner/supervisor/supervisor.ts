@@ -4,7 +4,7 @@
  *
  * Nothing that the executor can write is loaded or trusted here, and nothing that is secret is held here but tickets.
  */
-import { readlink, stat } from "node:fs/promises";
+import { readFile, readlink, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BundledAgent } from "../agents/registry.ts";
 import { createBrokeredFetch } from "../fetch/brokered-fetch.ts";
@@ -14,7 +14,7 @@ import { Calls } from "./calls.ts";
 import { planDeadline } from "./deadline.ts";
 import { type Executors, startExecutors } from "./executors.ts";
 import { checkInstall, checkOwned, checkUnwritable, findProgram, trustedOwners } from "./install.ts";
-import type { Launchers } from "./isolation.ts";
+import { isolationHere, type Launchers } from "./isolation.ts";
 import { createLog, createRedact, type Log } from "./log.ts";
 import { BootError, EXIT_CODES, type Outcome } from "./outcome.ts";
 import { bindInSandbox, deservesTicket, SUPERVISOR, selectAgent } from "./policy.ts";
@@ -70,7 +70,8 @@ async function run(
 
   let executors: Executors | undefined;
   try {
-    const launchers = await checkEverything(installDir, handover.runnerDigest, env);
+    const isolation = isolationHere(process.geteuid?.() ?? 0, await readFile("/proc/self/uid_map", "utf8"));
+    const { launchers, unchangeable } = await checkEverything(installDir, handover.runnerDigest, env);
     const workspace = await stat(options.workspace).catch(() => undefined);
     if (!workspace?.isDirectory()) throw new BootError("bad_install", `there is no folder ${options.workspace}`);
     const { agent, lock } = selectAgent(agents, handover.policyDigest);
@@ -79,7 +80,9 @@ async function run(
       program: [process.execPath, join(installDir, "runner.mjs"), "executor", agent.name, options.workspace],
       workspace: options.workspace,
       env: executorEnv(env, options.workspace),
+      isolation,
       launchers,
+      unchangeable,
       own: {
         pidNamespace: await readlink("/proc/self/ns/pid"),
         networkNamespace: await readlink("/proc/self/ns/net"),
@@ -93,7 +96,7 @@ async function run(
       environment: handover.environmentId,
       policy: handover.policyDigest,
       runner: handover.runnerDigest,
-      isolation: executors.isolation,
+      isolation,
       deadline: new Date(handover.deadlineMs).toISOString(),
     });
     const fetchOf = (principal: string) =>
@@ -128,16 +131,20 @@ async function checkEverything(
   installDir: string,
   runnerDigest: string,
   env: SupervisorOptions["env"],
-): Promise<Launchers> {
+): Promise<{ launchers: Launchers; unchangeable: string[] }> {
   await checkInstall(installDir, runnerDigest);
   const path = env.PATH ?? "";
   const [unshare, setpriv, sh] = await Promise.all(["unshare", "setpriv", "sh"].map((name) => findProgram(name, path)));
   if (unshare === undefined || setpriv === undefined || sh === undefined) throw new Error("findProgram found nothing");
+  const mount = await findProgram("mount", path).catch(() => undefined);
   await checkOwned(installDir, await trustedOwners());
   const authorities = [env.NODE_EXTRA_CA_CERTS, env.SSL_CERT_FILE].filter((file) => file !== undefined);
   const loaded = [join(installDir, "runner.mjs"), process.execPath, unshare, setpriv, sh, ...authorities];
+  if (mount !== undefined) loaded.push(mount);
   for (const file of loaded) await checkUnwritable(file);
-  return { unshare, setpriv, sh };
+  const unchangeable = [...loaded, join(installDir, "boot.sh"), join(installDir, "manifest.json")];
+  for (const file of loaded) unchangeable.push(await realpath(file));
+  return { launchers: { unshare, setpriv, sh, ...(mount !== undefined && { mount }) }, unchangeable };
 }
 
 /** What an executor and the commands in it see: where programs are and which certificate authorities to trust. */

@@ -1,7 +1,6 @@
 /** The built runner, installed in a temporary folder and started as `boot.sh` starts it, for tests with real processes. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { buildRunner } from "../build.ts";
@@ -48,7 +47,8 @@ export interface RunningSupervisor {
 
 /** Builds and installs a runner. With `owner`, its files and workspace are a user's who is not root. */
 export async function installRunner({ unprivileged = false } = {}): Promise<InstalledRunner> {
-  const base = mkdtempSync(join(tmpdir(), "handrail-runner-"));
+  // Not below /tmp: an executor without a user of its own has another one.
+  const base = mkdtempSync("/var/tmp/handrail-runner-");
   chmodSync(base, 0o755);
   const installDir = join(base, "handrail");
   const workspace = join(base, "workspace");
@@ -57,6 +57,8 @@ export async function installRunner({ unprivileged = false } = {}): Promise<Inst
   if (isRoot) {
     const owner = unprivileged ? UNPRIVILEGED : EXECUTOR_USER.uid;
     chownSync(workspace, owner, owner);
+    // As where there is one user only: the runner's files are the executor's own.
+    if (unprivileged) for (const path of [base, installDir, ...filesIn(installDir)]) chownSync(path, owner, owner);
   }
   const node = nodeForEverybody(base);
   return {
@@ -119,6 +121,10 @@ function start(
         check();
       }),
   };
+}
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder).map((name) => join(folder, name));
 }
 
 /** This node, or a copy of it where the folders that lead to it are closed to others. */
