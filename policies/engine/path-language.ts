@@ -1,6 +1,6 @@
 /** The raw paths that a rule matches, as a regular language. */
 import { type Automaton, matching } from "./compare/automaton.ts";
-import { type Budget, shortestWord, type Words } from "./compare/words.ts";
+import { Budget, shortestWord, type Words } from "./compare/words.ts";
 import type { LockMatch } from "./lock.ts";
 import { ODD_PATH } from "./odd-path.ts";
 import { pathRegex } from "./path-template.ts";
@@ -26,8 +26,7 @@ export function pathLanguage(path: LockMatch["path"], variables: VariableValues)
  * @throws OutOfBounds when that cannot be told in bounds.
  */
 export function shortestPath({ within, without }: Words): string | null {
-  const budget: Budget = { perSearch: 50_000, left: 2_000_000 };
-  const word = shortestWord({ within: [matching(SENDABLE), ...within], without }, budget);
+  const word = shortestWord({ within: [matching(SENDABLE), ...within], without }, new Budget(50_000, 2_000_000));
   return word === null ? null : String.fromCodePoint(...word);
 }
 
