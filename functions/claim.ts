@@ -5,12 +5,14 @@
  * |---------------------------------------------------|-----------|--------------------------------------------------|
  * | a session's, and its runner was started           | `started` | acknowledged; the runner serves and stops it     |
  * | a healthcheck or unknown, or its session is over  | `skipped` | stopped                                          |
- * | a variable of its policy has no value (metadata)  | `refused` | stopped: handed out again it would fail again, and turn every delivery into a failure. Once the metadata is right, a `user.interrupt` queues the session's work again (contract §5.3) |
+ * | its policy or handover cannot be made of its values | `refused` | stopped: handed out again it would fail again, and turn every delivery into a failure. Once the metadata is right, a `user.interrupt` queues the session's work again (contract §5.3) |
  * | its session has a live runner                     | `left`    | comes again; the runner is not cut               |
  * | no sessions token, or anything failed             | `left`    | comes again: when it was not acknowledged after {@link RECLAIM_OLDER_THAN_MS}, else when its lease lapsed |
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
+import { PolicyError } from "../policies/engine/errors.ts";
+import { HandoverError } from "../runner/handover.ts";
 import { type AnthropicLike, statusOf } from "./anthropic.ts";
 import { customerCredentials, type ResolveCredential } from "./customer-credentials.ts";
 import { START_LIMIT_MS } from "./limits.ts";
@@ -47,7 +49,12 @@ export interface ClaimDeps extends Omit<SpawnDeps, "log"> {
   readonly settleMs: number;
 }
 
-const session = z.object({ status: z.string(), metadata: z.record(z.string(), z.string()).catch({}) });
+const session = z.object({
+  status: z.string(),
+  /** Set: the session is over, whatever its status says. */
+  archived_at: z.string().nullish(),
+  metadata: z.record(z.string(), z.string()).catch({}),
+});
 
 /** Serves one item. Never throws for what went wrong with the item: the outcome says it. */
 export async function claim(item: WorkItem, deps: ClaimDeps): Promise<ClaimOutcome> {
@@ -57,6 +64,7 @@ export async function claim(item: WorkItem, deps: ClaimDeps): Promise<ClaimOutco
   try {
     return await claimSession(work, { ...deps, log }, AbortSignal.timeout(START_LIMIT_MS));
   } catch (error) {
+    if (isPermanent(error)) return await refuse(work, errorMessage(error), { ...deps, log });
     const status = statusOf(error);
     const systematic =
       error instanceof SnapshotMissingError || error instanceof RunnerMismatchError || status === 401 || status === 403;
@@ -88,7 +96,8 @@ async function claimSession(
       throw error;
     },
   );
-  if (found === undefined || found.status === "terminated") return skip(workId, "its session is over", deps);
+  const over = found === undefined || found.status === "terminated" || typeof found.archived_at === "string";
+  if (over) return skip(workId, "its session is over", deps);
 
   const bound = variablesOf(deps.policy.variables, {
     session: sessionId,
@@ -98,8 +107,7 @@ async function claimSession(
   });
   if ("missing" in bound) {
     const reason = `the policy's variable ${bound.missing} needs ${bound.source} of the session, made of letters, digits, _ and -`;
-    await stop(workId, deps, signal);
-    return { kind: "refused", sessionId, reason };
+    return refuse(work, reason, deps);
   }
 
   const existing = await deps.sandboxes.find(sandboxName(sessionId), signal);
@@ -147,7 +155,33 @@ async function isBusy(sandbox: SandboxHandle, deps: ClaimDeps, signal: AbortSign
   }
 }
 
-async function skip(workId: string, why: string, deps: ClaimDeps): Promise<ClaimOutcome> {
+/** True when the next try would fail for the same reason: this session's values cannot be bound, or are too long. */
+function isPermanent(error: unknown): error is HandoverError | PolicyError {
+  return error instanceof HandoverError || error instanceof PolicyError;
+}
+
+/** Stops the item of a session that cannot be served; left, when it cannot be stopped now. */
+async function refuse(
+  { workId, sessionId }: SessionWork,
+  reason: string,
+  deps: ClaimDeps & { log: ClaimLog },
+): Promise<ClaimOutcome> {
+  const why = deps.log.clean(reason);
+  try {
+    await stop(workId, deps, AbortSignal.timeout(START_LIMIT_MS));
+  } catch (error) {
+    const reason = `${why}; and its item could not be stopped: ${deps.log.clean(errorMessage(error))}`;
+    return { kind: "left", sessionId, reason, systematic: false };
+  }
+  return { kind: "refused", sessionId, reason: why };
+}
+
+/**
+ * Stops an item that is not served: a session's that is over, no session's, or one that cannot be read.
+ *
+ * @param workId a well-formed id
+ */
+export async function skip(workId: string, why: string, deps: ClaimDeps): Promise<{ readonly kind: "skipped" }> {
   deps.log.info("work.skipped", { work: workId, why });
   await stop(workId, deps, AbortSignal.timeout(START_LIMIT_MS)).catch((error) => {
     deps.log.warn("work.stop_failed", { work: workId, error: errorMessage(error) });

@@ -30,8 +30,12 @@ export class ResolverError extends Error {
   override name = "ResolverError";
 }
 
+/** True for what `bind` takes as a credential: one line of printable ASCII. */
+export function isHeaderValue(value: string): boolean {
+  return VALUE.test(value);
+}
+
 const CUSTOMER = /^[A-Za-z0-9_-]{1,128}$/;
-// As `bind` takes it: one line of printable ASCII.
 const VALUE = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/;
 
 /** The per-customer credentials of a lock. */
@@ -72,7 +76,7 @@ export async function customerCredentials(
         );
       }
       if (value === undefined) return [];
-      if (!VALUE.test(value)) {
+      if (!isHeaderValue(value)) {
         throw new ResolverError(`the resolver of credential ${credential} answered with what is no header value`);
       }
       return [[credential, value] as const];

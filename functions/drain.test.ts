@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { cronCall, delivery, deploy, type TestDeployment } from "./testing/control-plane.ts";
+import type { FakeItem } from "./testing/fake-anthropic.ts";
+
+const secretOf = (token: string) => Buffer.from(JSON.stringify({ sessions_token: token })).toString("base64url");
 
 let d: TestDeployment;
 beforeEach(async () => {
@@ -34,6 +37,50 @@ test("work of a terminated session is stopped", async () => {
   expect(await (await started()).json()).toMatchObject({ status: "drained", skipped: 1 });
   expect(d.anthropic.stopped).toEqual(["sesn_1"]);
   expect(d.api.calls).toEqual([]);
+});
+
+test("work of an archived session is stopped", async () => {
+  d.anthropic.addSession("sesn_1", { status: "idle", archivedAt: "2026-11-21T00:00:00Z" });
+  expect(await (await started()).json()).toMatchObject({ status: "drained", skipped: 1 });
+  expect(d.anthropic.stopped).toEqual(["sesn_1"]);
+  expect(d.api.calls).toEqual([]);
+});
+
+test("an item that cannot be read is stopped by its id, and does not turn every delivery into a failure", async () => {
+  d.anthropic.queue.push({ id: "work_1", data: { type: "session", id: 7 } } as unknown as FakeItem);
+  d.anthropic.queue.push({ id: "work_2" } as unknown as FakeItem);
+  d.anthropic.addSession("sesn_1");
+  expect(await (await started()).json()).toMatchObject({ status: "drained", started: 1, skipped: 2 });
+  expect(d.anthropic.stopped).toEqual(["work_1", "work_2"]);
+  expect(d.lines.join("\n")).toMatch(/work.malformed.*data.id/);
+});
+
+test("an item whose id cannot be one is left, and nothing is asked for by it", async () => {
+  d.anthropic.queue.push({ id: "../stop?", data: { type: "session", id: "sesn_1" }, secret: null });
+  expect((await started()).status).toBe(503);
+  expect(d.anthropic.calls).toHaveLength(2);
+});
+
+test.each([
+  ["has metadata that makes the handover too long", { metadata: { customer: "c".repeat(4000) } }, "bytes, more than"],
+  ["has a sessions token that is no header value", { secret: secretOf("sk-ant-\u0007-token") }, "cannot be bound"],
+])("work of a session that %s is stopped: it would fail for ever", async (_, session, words) => {
+  d.anthropic.addSession("sesn_1", session);
+  d.anthropic.addSession("sesn_2");
+  expect(await (await started()).json()).toMatchObject({ status: "drained", started: 1, refused: 1 });
+  expect(d.anthropic.stopped).toEqual(["sesn_1"]);
+  const refused = d.lines.map((line) => JSON.parse(line)).find(({ event }) => event === "session.refused");
+  expect(refused).toMatchObject({ session: "sesn_1", reason: expect.stringContaining(words) });
+});
+
+test("a stack secret that no header can carry makes the deployment refuse, and stops nobody's work", async () => {
+  d.anthropic.addSession("sesn_1");
+  const response = await d
+    .redeploy({ HANDRAIL_CREDENTIAL_CRM: "crm-token\n" })
+    .webhook(delivery("session.status_run_started"));
+  expect(response.status).toBe(503);
+  expect(await response.text()).toMatch(/HANDRAIL_CREDENTIAL_CRM\b.*one line of printable ASCII/);
+  expect(d.anthropic.calls).toEqual([]);
 });
 
 test.each([

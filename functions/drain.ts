@@ -7,11 +7,11 @@
  */
 import type { AnthropicLike } from "./anthropic.ts";
 import { statusOf } from "./anthropic.ts";
-import { type ClaimDeps, type ClaimOutcome, claim } from "./claim.ts";
+import { type ClaimDeps, type ClaimOutcome, claim, skip } from "./claim.ts";
 import { RECLAIM_OLDER_THAN_MS } from "./limits.ts";
 import { errorMessage } from "./log.ts";
 import type { StartedRunner } from "./spawn.ts";
-import { workItemSchema } from "./work-item.ts";
+import { workItemId, workItemSchema } from "./work-item.ts";
 
 /** Polls a drain makes at most, so that one invocation ends before its deadline. */
 const MAX_POLLS = 25;
@@ -60,6 +60,13 @@ export async function drainQueue(deps: ClaimDeps): Promise<DrainReport> {
     if (!item.success) {
       const fields = item.error.issues.map((issue) => issue.path.join("."));
       deps.log.error("work.malformed", { fields });
+      const workId = workItemId(polled);
+      if (workId !== undefined) {
+        // It would come again and turn every delivery into a failure.
+        await skip(workId, "malformed", deps);
+        skipped += 1;
+        continue;
+      }
       left.push({ sessionId: "unknown", reason: `the queue returned an item with a malformed ${fields.join(", ")}` });
       continue;
     }

@@ -5,7 +5,7 @@ import type { Lock } from "../policies/engine/lock.ts";
 import type { NetworkPolicy } from "../policies/engine/network-policy.ts";
 import { newTicket } from "../policies/engine/ticket.ts";
 import { type Config, ConfigError, credentialValue, credentialVariable } from "./config.ts";
-import { type CustomerSources, customerSources } from "./customer-credentials.ts";
+import { type CustomerSources, customerSources, isHeaderValue } from "./customer-credentials.ts";
 
 /** A bound policy and the tickets that it knows, by principal. Holds credentials: for the sandbox API only. */
 export interface BoundSession {
@@ -39,12 +39,13 @@ export interface SessionPolicy {
 /**
  * The policy of a lock, with the credential values of the configuration.
  *
- * @throws ConfigError naming the variables of every credential that has no value
+ * @throws ConfigError naming the variables of every credential that has no value, or one that cannot be sent
  */
 export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
   const secrets: Record<string, string> = {};
   const tokens: string[] = [];
   const missing: string[] = [];
+  const malformed: string[] = [];
   for (const [name, { source }] of Object.entries(lock.credentials)) {
     if (source.type === "sessionsToken") {
       tokens.push(name);
@@ -53,10 +54,17 @@ export function sessionPolicy(lock: Lock, config: Config): SessionPolicy {
     if (source.type === "perCustomer") continue;
     const value = credentialValue(config, name);
     if (value === undefined) missing.push(credentialVariable(name));
+    else if (!isHeaderValue(value)) malformed.push(credentialVariable(name));
     else secrets[name] = value;
   }
   if (missing.length > 0) {
     throw new ConfigError(`the policy needs ${missing.join(", ")}: set the stack's secrets and run \`pulumi up\``);
+  }
+  if (malformed.length > 0) {
+    throw new ConfigError(
+      `${malformed.join(", ")} cannot be sent in a header: give the stack's secret one line of printable ASCII, without ` +
+        "spaces around it, and run `pulumi up`",
+    );
   }
   // `sandbox` is whoever sends no ticket.
   const principals = ["supervisor"];

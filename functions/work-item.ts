@@ -17,6 +17,11 @@ export const workItemSchema = z.object({
 
 export type WorkItem = z.infer<typeof workItemSchema>;
 
+/** The id of what a poll returned, when at least that can be used. */
+export function workItemId(item: unknown): string | undefined {
+  return z.object({ id }).safeParse(item).data?.id;
+}
+
 /** A work item that is a session's turn. */
 export interface SessionWork {
   readonly workId: string;

@@ -11,11 +11,14 @@ export interface FakeItem {
 /** The fake's state, to be set up and looked at. */
 export interface FakeAnthropic extends TestServer {
   readonly queue: (FakeItem | "instance-not-found")[];
-  readonly sessions: Map<string, { status: string; metadata: Record<string, string> }>;
+  readonly sessions: Map<string, { status: string; metadata: Record<string, string>; archived_at: string | null }>;
   readonly acked: string[];
   readonly stopped: string[];
   /** Adds a session with a work item whose id is the session's, as in production. */
-  addSession(id: string, o?: { metadata?: Record<string, string>; secret?: string | null; status?: string }): void;
+  addSession(
+    id: string,
+    o?: { metadata?: Record<string, string>; secret?: string | null; status?: string; archivedAt?: string },
+  ): void;
 }
 
 /** A work item's secret as it comes on the wire. */
@@ -63,7 +66,8 @@ export async function startFakeAnthropic(environmentId: string, environmentKey: 
     acked,
     stopped,
     addSession(id: string, o: Parameters<FakeAnthropic["addSession"]>[1] = {}) {
-      sessions.set(id, { status: o.status ?? "running", metadata: o.metadata ?? { customer: "cus_1" } });
+      const metadata = o.metadata ?? { customer: "cus_1" };
+      sessions.set(id, { status: o.status ?? "running", metadata, archived_at: o.archivedAt ?? null });
       const secret = o.secret === undefined ? workSecret(`sk-ant-req-token-of-${id}`) : o.secret;
       queue.push({ id, data: { type: "session", id }, secret });
     },
