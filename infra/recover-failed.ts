@@ -47,7 +47,8 @@ export async function plannedCreates(run: RunPulumi): Promise<WantedResource[] |
   if (code !== 0) return undefined;
   const { steps } = preview.parse(JSON.parse(stdout));
   return (steps ?? []).flatMap(({ op, newState }) => {
-    if (!newState?.type.startsWith("vercel:") || !/^create(-replacement)?$/.test(op)) return [];
+    // A preview shows a replacement as one step.
+    if (!newState?.type.startsWith("vercel:") || (op !== "create" && op !== "replace")) return [];
     // A deployment's meta is that of the deployment that is found; of this one only the keys matter.
     const inputs = Object.entries(newState.inputs ?? {}).filter(([key, value]) => key === "meta" || !isHidden(value));
     return [{ ...newState, inputs: Object.fromEntries(inputs) }];

@@ -16,13 +16,13 @@ const SOURCES = [
 ] as const;
 
 /**
- * Copies the sources of this checkout, without what was built from them; the installed packages are shared.
+ * Copies the sources of a checkout, without what was built from them; the installed packages are shared.
  *
  * @param folder made when it is missing.
+ * @param root the checkout; this one unless given.
  * @returns `folder`, to be given as `cwd` to {@link LocalStack}.
  */
-export async function copyCheckout(folder: string): Promise<string> {
-  const { root } = places();
+export async function copyCheckout(folder: string, root = places().root): Promise<string> {
   await mkdir(folder, { recursive: true });
   for (const name of SOURCES) {
     await cp(join(root, name), join(folder, name), {
