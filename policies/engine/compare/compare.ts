@@ -5,17 +5,19 @@
  * apart and for each principal. What cannot be decided in bounds is told as incomparable, and why.
  */
 import { evaluate, type Outcome, type WireRequest } from "../evaluate.ts";
+import type { Lock } from "../lock.ts";
 import { TICKET_HEADER } from "../ticket.ts";
 import { addressChanges } from "./addresses.ts";
+import { matching } from "./automaton.ts";
 import { type Cell, Cells } from "./cell.ts";
 import { type Change, type Comparison, comparisonOf } from "./comparison.ts";
 import { differences, partition, type Unknown } from "./differences.ts";
 import { type AuthHeader, atMost, decidingHeaders, type Effect, outcomeOf } from "./effect.ts";
-import { type Ground, headerNamed, type Rule } from "./ground.ts";
-import { type HostClass, hostClasses } from "./hosts.ts";
+import { type Condition, type Ground, headerNamed, type Rule } from "./ground.ts";
+import { type HostClass, hostClasses, patternRegex } from "./hosts.ts";
 import { type Match, matchesOf, type Side } from "./sides.ts";
 import { requestIn, witnessOf } from "./witness.ts";
-import { Budget, OutOfBounds } from "./words.ts";
+import { Budget, OutOfBounds, shortestWord } from "./words.ts";
 
 /** How much a comparison may look at before it says `undecided`. The same input always ends the same way. */
 export interface Bounds {
@@ -40,6 +42,16 @@ export function compare(before: Side, after: Side, bounds: Bounds = {}): Compari
       return found.changes();
     }),
   );
+}
+
+/** Compares two locks of one agent; null stands for an agent that has none. */
+export function compareLocks(before: Lock | null, after: Lock | null, bounds: Bounds = {}): Comparison {
+  const side = (lock: Lock | null): Side => ({
+    kind: "locks",
+    locks: lock ? [{ lock, examples: {} }] : [],
+    whole: lock === null,
+  });
+  return compare(side(before), side(after), bounds);
 }
 
 /** What a principal gains and loses by a request, besides what it has without its ticket. */
@@ -99,10 +111,7 @@ class Found {
     ) {
       return;
     }
-    if (
-      host.host !== host.pattern &&
-      [...old, ...now].some(({ headers }) => headers.some(({ readsHost }) => readsHost))
-    ) {
+    if ([...old, ...now].some(({ headers }) => headers.some((condition) => this.#dividesHosts(host, condition)))) {
       const [before, after] = [old, now].map((rules) => told(rules[0]?.effect ?? { kind: "denied" }, this.#match));
       const reason = "conditions on the header Host tell apart the hosts that a wildcard stands for";
       if (before && after) this.#keep(this.#undecided("sandbox", host.pattern, before, after, reason), 0);
@@ -114,6 +123,19 @@ class Found {
     for (const name of principals) {
       const own = (rules: readonly Rule[]) => rules.filter(({ principal }) => principal === null || principal === name);
       this.#comparePrincipal(host, name, own(old), own(now), { old: oldWithout, now: nowWithout });
+    }
+  }
+
+  /** Whether `Host` meets a condition for some hosts of the class only. */
+  #dividesHosts({ pattern, host }: HostClass, { hostValues }: Condition): boolean {
+    if (hostValues === null || pattern === host) return false;
+    const hosts = matching(patternRegex(pattern));
+    try {
+      const some = shortestWord({ within: [hosts, hostValues], without: [] }, this.#budget) !== null;
+      return some && shortestWord({ within: [hosts], without: [hostValues] }, this.#budget) !== null;
+    } catch (error) {
+      if (error instanceof OutOfBounds) return true;
+      throw error;
     }
   }
 

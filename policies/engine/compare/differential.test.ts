@@ -1,12 +1,20 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { compile } from "../compile.ts";
+import { definePolicy } from "../define.ts";
+import { PolicyError } from "../errors.ts";
 import { evaluate, transformHeaders, type WireRequest } from "../evaluate.ts";
 import type { NetworkPolicy, NetworkPolicyMatcher, NetworkPolicyRule } from "../network-policy.ts";
+import type { PolicyInput } from "../policy.ts";
+import { TICKET_HEADER } from "../ticket.ts";
 import { compare } from "./compare.ts";
 import type { Verdict } from "./comparison.ts";
+import type { Ground } from "./ground.ts";
+import { matchesOf, type Side } from "./sides.ts";
 
 // A few seconds by default; as many pairs as wanted where this is set.
-const RUNS = Number(process.env.HANDRAIL_DIFFERENTIAL_RUNS ?? 1_500);
+const RUNS = Number(process.env.HANDRAIL_DIFFERENTIAL_RUNS ?? 500);
+const TIMEOUT_MS = 60_000 + RUNS * 100;
 
 const HOSTS = ["a.example", "b.a.example", "x.b.a.example", "www.shop.example", "www.a.example", "elsewhere.example"];
 const SEGMENTS = ["", "a", "b", "A", "ab", "42", ".", "..", "%2e", "a;b", "a.b"];
@@ -190,7 +198,7 @@ const SWAPPED: Record<Verdict, Verdict> = {
   incomparable: "incomparable",
 };
 
-test("what compare says of two policies is what evaluate does with requests", () => {
+test("what compare says of two policies is what evaluate does with requests", { timeout: TIMEOUT_MS }, () => {
   const counts = {
     pairs: 0,
     requests: 0,
@@ -252,7 +260,7 @@ test("what compare says of two policies is what evaluate does with requests", ()
   expect(counts.differing).toBeGreaterThan(RUNS / 10);
 });
 
-test("compare is reflexive, whatever the policy", () => {
+test("compare is reflexive, whatever the policy", { timeout: TIMEOUT_MS }, () => {
   fc.assert(
     fc.property(policy, (policy) => {
       expect(compare(side(policy), side(structuredClone(policy)))).toEqual({ verdict: "equivalent", changes: [] });
@@ -261,7 +269,7 @@ test("compare is reflexive, whatever the policy", () => {
   );
 });
 
-test("compare is transitive: two steps down are a step down", () => {
+test("compare is transitive: two steps down are a step down", { timeout: TIMEOUT_MS }, () => {
   const below = (verdict: Verdict) => verdict === "equivalent" || verdict === "narrower";
   let chains = 0;
   fc.assert(
@@ -278,5 +286,124 @@ test("compare is transitive: two steps down are a step down", () => {
     }),
     { numRuns: Math.ceil(RUNS / 5) },
   );
-  expect(chains).toBeGreaterThan(RUNS / 50);
+  expect(chains).toBeGreaterThan(RUNS / 100);
+});
+
+// Policies of agents: what each principal may do, with its ticket or without it.
+const allow = fc
+  .record({
+    host: pick("one.example.com", "two.example.com", "*.cdn.example.com"),
+    methods: pick(["GET"], ["POST"], ["GET", "POST"]),
+    path: optional(pick("/a", "/a/{x}", "/a/{customer}", "/{x}/b", "/{rest...}", "/a/b/"), 6),
+    query: fc.subarray(["p", "q[]"]),
+    credential: pick("crm", "key", undefined),
+  })
+  .map(({ credential, path, host, ...rest }) => ({
+    ...rest,
+    host,
+    ...(path !== undefined && { path }),
+    modelChooses: ["x", "rest"].filter((name) => path?.includes(`{${name}`)),
+    ...(path !== undefined && credential !== undefined && !host.startsWith("*") && { credential }),
+    reason: "generated",
+  }));
+const allows = fc.array(allow, { maxLength: 3 });
+const agent = fc.record({ reader: allows, writer: allows, sandbox: fc.array(allow, { maxLength: 2 }) });
+type Agent = typeof agent extends fc.Arbitrary<infer T> ? T : never;
+
+function locked({ reader, writer, sandbox }: Agent): Side | null {
+  try {
+    const policy = definePolicy({
+      agent: "desk",
+      variables: { customer: { source: "metadata.customer", example: "cus_1" } },
+      credentials: {
+        crm: { form: { type: "bearer" }, source: { type: "secret", name: "crmToken" } },
+        key: { form: { type: "header", name: "X-Api-Key" }, source: { type: "secret", name: "apiKey" } },
+      },
+      tools: {
+        reader: { kind: "api", network: "own", allow: reader },
+        writer: { kind: "api", network: "own", allow: writer },
+      },
+      sandbox,
+    } as unknown as PolicyInput);
+    return { kind: "locks", locks: [{ lock: compile(policy), examples: { customer: "cus_1" } }], whole: false };
+  } catch (error) {
+    if (error instanceof PolicyError) return null;
+    throw error;
+  }
+}
+
+const who = pick("reader" as const, "writer" as const, "sandbox" as const);
+const agentPair: fc.Arbitrary<readonly [Agent, Agent]> = fc.oneof(
+  fc.tuple(agent, agent),
+  fc.tuple(agent, allow, who, fc.boolean()).map(([before, rule, name, drop]): [Agent, Agent] => {
+    const rules = drop ? before[name].slice(1) : [...before[name], rule];
+    return [before, { ...before, [name]: rules }];
+  }),
+);
+const agentRequest = fc
+  .record({
+    as: pick("reader", "writer", "supervisor", "sandbox"),
+    method: pick("GET", "POST", "get"),
+    host: pick("one.example.com", "two.example.com", "x.cdn.example.com", "api.anthropic.com"),
+    path: pick("/a", "/a/x", "/a/cus_1", "/x/b", "/a/b", "/a/b/", "/a//b", "/a/%2e%2e", "/", "/a/b/c"),
+    query: pick("", "?p=1", "?q[]=1", "?q%5B%5D=2", "?z", "?p&p=2"),
+    headers: fc.subarray(["authorization", "cookie", "x-api-key", "accept"], { maxLength: 2 }),
+  })
+  .map(({ path, query, headers, ...rest }) => ({
+    ...rest,
+    target: path + query,
+    headers: [["host", rest.host], ...headers.map((name) => [name, "mine"])] as [string, string][],
+  }));
+
+test("what compare says of two agents is what their principals may do", { timeout: TIMEOUT_MS }, () => {
+  const counts = {
+    pairs: 0,
+    requests: 0,
+    differing: 0,
+    witnesses: 0,
+    equivalent: 0,
+    narrower: 0,
+    wider: 0,
+    incomparable: 0,
+  };
+  fc.assert(
+    fc.property(agentPair, fc.array(agentRequest, { minLength: 40, maxLength: 40 }), ([one, other], requests) => {
+      const [before, after] = [locked(one), locked(other)];
+      if (before === null || after === null) return fc.pre(false);
+      const { verdict, changes } = compare(before, after);
+      counts.pairs++;
+      counts[verdict]++;
+      expect(changes.filter(({ undecided }) => undecided !== undefined)).toEqual([]);
+      const [match] = matchesOf(before, after);
+      if (match === undefined) throw new Error("the two are not of one agent");
+      const ask = (ground: Ground, as: string, sent: WireRequest) => {
+        const ticket = ground.ticketOf(as);
+        const headers = ticket === null ? sent.headers : [...sent.headers, [TICKET_HEADER, ticket] as const];
+        const { outcome } = evaluate(ground.policy, { ...sent, headers });
+        return { ...outcome, injected: outcome.credentials ?? [], host: undefined };
+      };
+      for (const { as, ...sent } of requests) {
+        counts.requests++;
+        const [old, now] = [ask(match.before, as, sent), ask(match.after, as, sent)];
+        const [oldBare, nowBare] = [ask(match.before, "sandbox", sent), ask(match.after, "sandbox", sent)];
+        const wildcard = sent.host.includes("cdn");
+        const gains = !most(now, old, wildcard) && !most(now, oldBare, wildcard);
+        const loses = !most(old, now, wildcard) && !most(old, nowBare, wildcard);
+        if (!gains && !loses) continue;
+        counts.differing++;
+        const shown = `${as} ${JSON.stringify(sent)}: ${JSON.stringify(old)} -> ${JSON.stringify(now)}`;
+        if (gains) expect(["wider", "incomparable"], shown).toContain(verdict);
+        if (loses) expect(["narrower", "incomparable"], shown).toContain(verdict);
+      }
+      counts.witnesses += changes.filter(({ witness }) => witness !== null).length;
+      expect(compare(after, before).verdict).toBe(SWAPPED[verdict]);
+    }),
+    { numRuns: Math.ceil(RUNS / 10) },
+  );
+  console.log(
+    `agents: ${Object.entries(counts)
+      .map(([name, count]) => `${count} ${name}`)
+      .join(", ")}`,
+  );
+  expect(counts.differing).toBeGreaterThan(RUNS / 50);
 });

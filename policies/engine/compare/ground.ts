@@ -11,15 +11,24 @@ import type {
   NetworkPolicyRule,
 } from "../network-policy.ts";
 import { TICKET_HEADER } from "../ticket.ts";
-import { type Automaton, beginningWith, contains, exactly, matching, pairs, signsOf } from "./automaton.ts";
+import {
+  type Automaton,
+  beginningWith,
+  contains,
+  exactly,
+  intersection,
+  matching,
+  pairs,
+  signsOf,
+} from "./automaton.ts";
 import { type Effect, unchanged } from "./effect.ts";
 
 /** Some header, or some query parameter, is like this. One object for one meaning. */
 export interface Condition {
   /** Names and values together, as `pairs` makes them. */
   readonly language: Automaton;
-  /** Which hosts a request goes to matters: `Host` meets it with some values only. */
-  readonly readsHost: boolean;
+  /** The values with which `Host` meets it, where that depends on its value; otherwise null. */
+  readonly hostValues: Automaton | null;
 }
 
 /** A rule: every condition must hold. */
@@ -168,7 +177,7 @@ function conditionOf(entry: NetworkPolicyKeyValueMatcher, ofHeader: boolean): Co
     const names = entry.key ? languagesOf(entry.key, ofHeader) : [];
     const values = entry.value ? languagesOf(entry.value, false) : [];
     const readsHost = ofHeader && values.length > 0 && names.every((name) => contains(name, signsOf("host")));
-    return { language: pairs(names, values), readsHost };
+    return { language: pairs(names, values), hostValues: readsHost ? intersection(values) : null };
   });
 }
 

@@ -80,6 +80,16 @@ export function hostClasses(
   return { classes, unreadable };
 }
 
+/** The host names of a class's pattern, as a regular expression. */
+export function patternRegex(pattern: string): string {
+  const label = "[a-z0-9_-]+";
+  const labels = pattern.split(".").map((text, i) => {
+    if (text !== "*") return text;
+    return i === 0 ? `${label}(?:[.]${label})*` : label;
+  });
+  return `^${labels.join("[.]")}$`;
+}
+
 /** Whether a TLS server name can be this. */
 function canBeAsked(name: string): boolean {
   return name.length <= 253 && name.split(".").every((label) => LABEL.test(label)) && !/^[\d.]+$/.test(name);
