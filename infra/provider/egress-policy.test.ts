@@ -75,6 +75,13 @@ test("a preview knows the digest that will be live", async () => {
   expect((await client.create(urn, inputs, { preview: true })).state.liveDigest).toBe(NEW);
 });
 
+test("a plan that changes rules shows those, and nothing about what is live so far", async () => {
+  const before = { ...inputs, digest: OLD };
+  const after = { ...inputs, rules: { sandbox: { "GET packages.example/*": "denied" } } };
+  const diff = await client.diff(urn, { id: "1", state: { ...before, liveDigest: OLD }, before, after });
+  expect(diff.details).toEqual({ digest: "update", 'rules.sandbox["GET packages.example/*"]': "update" });
+});
+
 test("check names what is wrong", async () => {
   const { failures } = await client.check(urn, { ...inputs, digest: "sha256:1", healthUrl: "handrail.example" });
   expect(failures).toEqual([

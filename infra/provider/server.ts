@@ -158,7 +158,9 @@ export function createProvider(options: ProviderOptions): HandrailProvider {
       const after = reveal(decodeProperties(request.getNews()));
       const changes = diffProperties(before, after);
       for (const ignored of request.getIgnorechangesList()) changes.delete(ignored);
-      const outdated = hasUnknown(after) ? [] : (definition.outdated?.(state, after) ?? []);
+      // Beside other changes it goes without saying; the plan would show the output as one that is removed.
+      const settled = changes.size > 0 || hasUnknown(after);
+      const outdated = settled ? [] : (definition.outdated?.(state, after) ?? []);
       if (changes.size > 0 && definition.explainChange) {
         await definition.explainChange(state, after, context(request.getUrn(), AbortSignal.timeout(60_000)));
       }
