@@ -110,6 +110,24 @@ test("one tool's refusals do not hold for another's requests, nor for the sandbo
   expect(send("sandbox", "", "authorization")).toBe("answered(403)");
 });
 
+test("a parameter that is bound to the session must be there, with its value: left out, it would mean everyone's", () => {
+  const orders = { host: "api.a.example", path: "/v1/orders", methods: ["GET" as const], credential: "key" as const };
+  const policy = bound(policyOf([{ ...orders, query: { account: "{customer}", page: true } }]));
+  const send = (query: string) =>
+    ["decoded" as const, "raw" as const].map((reading) =>
+      outcome(
+        policy,
+        { method: "GET", host: orders.host, target: `/v1/orders${query}`, as: "reader", headers: [] },
+        reading,
+      ),
+    );
+  expect(send("?account=cus_1")).toEqual(["credentialed(key)", "credentialed(key)"]);
+  expect(send("?account=cus_1&page=2")).toEqual(["credentialed(key)", "credentialed(key)"]);
+  for (const query of ["", "?page=2", "?account=cus_2", "?account=cus_1&account=cus_2", "?account"]) {
+    expect(send(query), query).toEqual(["answered(403)", "answered(403)"]);
+  }
+});
+
 test("every rule that lets a request through names the principal upstream instead of its ticket", () => {
   const policy = bound(policyOf([], [], [{ host: "a.example", methods: ["GET"] }]));
   const headers: [string, string][] = [[TICKET_HEADER, tickets.reader]];

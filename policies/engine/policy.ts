@@ -39,7 +39,8 @@ export type Expected = true | string | readonly string[];
 
 /**
  * Query parameters that a rule allows: names, or names with the values they must have. What is not named is refused, and
- * so is another value, also beside a right one. None must be there, except what is `required`.
+ * so is another value, also beside a right one. None must be there, except what is `required`, and what is bound to a
+ * variable: without its filter, a request would ask for everyone's.
  *
  * @example
  * query: ["limit", "page"]

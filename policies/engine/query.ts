@@ -38,7 +38,9 @@ export function parseQuery(
       const problem = `${name} has the value ${JSON.stringify(values.wrong)}`;
       return { problem, fix: "Write letters, digits, . _ ~ - and bound {variables}, or `true` for any value" };
     }
-    params.push({ name, values, ...(required && { required }) });
+    // Most APIs read a missing filter as "of everyone": a value that is bound to the session is there, or nothing is sent.
+    const bound = expectedVariables(values).length > 0;
+    params.push({ name, values, ...((required || bound) && { required: true }) });
   }
   return params.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
