@@ -15,6 +15,7 @@ import { type SessionPolicy, sessionPolicy } from "./policy.ts";
 import { follow, reapSession, sweep } from "./reap.ts";
 import { sandboxApiFetch } from "./sandbox-api.ts";
 import { vercelSandboxes } from "./sandboxes.ts";
+import { snapshotWatch } from "./snapshot-watch.ts";
 import { handleWebhook } from "./webhook.ts";
 
 /** What the platform gives an invocation. */
@@ -70,6 +71,7 @@ export function composeControlPlane(o: {
   const now = o.now ?? Date.now;
   const sandboxes = vercelSandboxes(config.sandboxApiUrl ? sandboxApiFetch(config.sandboxApiUrl) : undefined);
   const reaping = { sandboxes, environmentId: config.environmentId, log, now };
+  const snapshots = snapshotWatch({ get: (signal) => sandboxes.snapshot(config.snapshotId, signal), now, log });
   const serving = serveWith(config, o.lock, log);
   if ("problem" in serving) log.error("deployment.refusing", { message: serving.problem });
 
@@ -79,6 +81,7 @@ export function composeControlPlane(o: {
     const report = await drainQueue({
       anthropic,
       sandboxes,
+      snapshots,
       policy,
       settings: config,
       resolveCredential: o.resolveCredential,
@@ -104,7 +107,10 @@ export function composeControlPlane(o: {
     cron: guarded(log, (request) => {
       return handleCron(request, { secret: config.cronSecret, obstacle, drain, sweep: () => sweep(reaping), log });
     }),
-    health: async () => handleHealth(config, lockDigest, "problem" in serving ? serving.problem : undefined),
+    health: async () => {
+      const problem = "problem" in serving ? serving.problem : undefined;
+      return handleHealth(config, lockDigest, problem, await snapshots.look());
+    },
   };
 }
 

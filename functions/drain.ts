@@ -10,6 +10,7 @@ import { statusOf } from "./anthropic.ts";
 import { type ClaimDeps, type ClaimOutcome, claim, skip } from "./claim.ts";
 import { RECLAIM_OLDER_THAN_MS } from "./limits.ts";
 import { errorMessage } from "./log.ts";
+import type { SnapshotWatch } from "./snapshot-watch.ts";
 import type { StartedRunner } from "./spawn.ts";
 import { workItemId, workItemSchema } from "./work-item.ts";
 
@@ -18,6 +19,11 @@ const MAX_POLLS = 25;
 
 /** No poll starts later than this into a drain, in ms: a start needs up to 50 s, and functions end after 300 s. */
 const DRAIN_LIMIT_MS = 200_000;
+
+/** What a drain works with. */
+export interface DrainDeps extends ClaimDeps {
+  readonly snapshots: SnapshotWatch;
+}
 
 /** What a drain did. */
 export interface DrainReport {
@@ -35,13 +41,17 @@ export function handedOver(report: DrainReport): boolean {
 }
 
 /** Drains the queue. Never throws for what the API or an item did wrong: the report says it. */
-export async function drainQueue(deps: ClaimDeps): Promise<DrainReport> {
+export async function drainQueue(deps: DrainDeps): Promise<DrainReport> {
   const started: { sessionId: string; runner: StartedRunner }[] = [];
   const refused: { sessionId: string; reason: string }[] = [];
   const left: { sessionId: string; reason: string }[] = [];
   let skipped = 0;
   const report = (cutShort?: string): DrainReport => ({ started, skipped, refused, left, cutShort });
 
+  if ((await deps.snapshots.look()).snapshot === "missing") {
+    deps.log.error("snapshot.missing", { snapshot: deps.settings.snapshotId });
+    return report("the snapshot that sessions start from does not exist any more: run `pulumi up` to build it again");
+  }
   const end = deps.now() + DRAIN_LIMIT_MS;
   for (let polls = 0; polls < MAX_POLLS && deps.now() < end; polls += 1) {
     let polled: unknown;

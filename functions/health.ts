@@ -5,6 +5,7 @@
 import { answer } from "./answer.ts";
 import type { Config } from "./config.ts";
 import { type GateState, gate } from "./gates.ts";
+import type { SnapshotState } from "./snapshot-watch.ts";
 
 /** Body of a health answer. */
 export interface Health {
@@ -15,12 +16,21 @@ export interface Health {
   readonly policyDigest: string;
   readonly runnerDigest: string;
   readonly snapshotId: string;
+  /** Whether the snapshot still exists; looked up at most once a minute, and no reason for another status. */
+  readonly snapshot: SnapshotState["snapshot"];
+  /** RFC 3339; absent when it does not expire or is not known. */
+  readonly snapshotExpiresAt?: string;
   readonly environmentId: string;
   readonly gates: { readonly environmentKey: GateState; readonly webhookSigningKey: GateState };
 }
 
 /** The health of a deployment. 200 also while gates are open; 503 when it refuses to serve. */
-export function handleHealth(config: Config, policyDigest: string, problem: string | undefined): Response {
+export function handleHealth(
+  config: Config,
+  policyDigest: string,
+  problem: string | undefined,
+  { snapshot, expiresAt }: SnapshotState,
+): Response {
   const gates = { environmentKey: gate(config.environmentKey), webhookSigningKey: gate(config.webhookSigningKey) };
   const waiting = Object.values(gates).includes("open");
   const health: Health = {
@@ -29,6 +39,8 @@ export function handleHealth(config: Config, policyDigest: string, problem: stri
     policyDigest,
     runnerDigest: config.runnerDigest,
     snapshotId: config.snapshotId,
+    snapshot,
+    ...(expiresAt !== undefined ? { snapshotExpiresAt: expiresAt.toISOString() } : {}),
     environmentId: config.environmentId,
     gates,
   };

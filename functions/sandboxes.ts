@@ -1,8 +1,9 @@
 /** Sandboxes as the control plane needs them, over `@vercel/sandbox`. */
-import { type NetworkPolicy, Sandbox } from "@vercel/sandbox";
+import { type NetworkPolicy, Sandbox, Snapshot } from "@vercel/sandbox";
 import { statusOf } from "./anthropic.ts";
 import { CLAIM_TAG, ENVIRONMENT_TAG, RUNNER_TAG } from "./naming.ts";
 import { type CommandState, listCommands } from "./sandbox-commands.ts";
+import type { SnapshotLike } from "./snapshot-watch.ts";
 
 /** What a sandbox is created with. */
 export interface SandboxSpec {
@@ -55,6 +56,8 @@ export interface Sandboxes {
    */
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<SandboxHandle>;
   find(name: string, signal?: AbortSignal): Promise<SandboxHandle | undefined>;
+  /** @throws the API's error, with status 404 or 410 when there is no such snapshot */
+  snapshot(snapshotId: string, signal?: AbortSignal): Promise<SnapshotLike>;
   /** Names of the session sandboxes of an Anthropic environment. */
   list(environmentId: string, signal?: AbortSignal): Promise<string[]>;
 }
@@ -131,6 +134,7 @@ export function vercelSandboxes(fetch?: typeof globalThis.fetch): Sandboxes {
 
   return {
     find,
+    snapshot: (snapshotId, signal) => Snapshot.get({ snapshotId, ...signalled(signal), ...transport }),
     async create(spec, signal) {
       const { name, snapshotId, networkPolicy, timeoutMs, tags } = spec;
       try {

@@ -87,12 +87,12 @@ test("an event of another kind is answered and costs no call", async () => {
   expect(d.anthropic.calls).toEqual([]);
 });
 
-test("a delivery that finds an empty queue costs one poll", async () => {
+test("a delivery that finds an empty queue costs one poll, and at most once a minute a look at the snapshot", async () => {
   const response = await d.plane.webhook(delivery("session.status_run_started"));
   expect(response.status).toBe(200);
   expect(d.anthropic.trace()).toEqual(["GET /v1/environments/env_1/work/poll"]);
   expect(d.anthropic.calls[0]?.query.get("reclaim_older_than_ms")).toBe("60000");
-  expect(d.api.calls).toEqual([]);
+  expect(d.api.trace()).toEqual(["GET /v2/sandboxes/snapshots/snap_1"]);
 });
 
 test("the same delivery twice starts one sandbox", async () => {

@@ -19,6 +19,8 @@ export interface FakeSandboxApi extends TestServer {
   /** Files in every sandbox. */
   readonly files: Map<string, string>;
   readonly snapshots: Set<string>;
+  /** Epoch ms; undefined: they do not expire. */
+  snapshotExpiresAt: number | undefined;
   duplicateNameStatus: number;
   /** What the last command of a sandbox was given as its handover. */
   handoverOf(name: string): string;
@@ -62,6 +64,13 @@ export async function startFakeSandboxApi(): Promise<FakeSandboxApi> {
     return whole(box);
   }
 
+  function snapshot(id: string): Reply {
+    if (!snapshots.has(id)) return problem(404, "not_found", "no such snapshot");
+    const { snapshotExpiresAt: expiresAt } = server;
+    const made = { id, sourceSessionId: "sbx_0", region: "iad1", status: "created", sizeBytes: 1, expiresAt };
+    return { status: 200, body: { snapshot: { ...made, createdAt: 1, updatedAt: 1 } } };
+  }
+
   function vm(call: Call, id: string, verb: string | undefined, commandId: string | undefined): Reply {
     const box = [...sandboxes.values()].find(({ vmId }) => vmId === id);
     if (box === undefined) return problem(404, "not_found", "no such session");
@@ -103,6 +112,7 @@ export async function startFakeSandboxApi(): Promise<FakeSandboxApi> {
         body: { sandboxes: found.map(wireSandbox), pagination: { count: found.length, next: null } },
       };
     }
+    if (name === "snapshots") return snapshot(id ?? "");
     if (name === "sessions") return vm(call, id ?? "", verb, commandId);
     const box = sandboxes.get(name);
     if (box === undefined) return problem(404, "not_found", "no such sandbox");
@@ -120,6 +130,7 @@ export async function startFakeSandboxApi(): Promise<FakeSandboxApi> {
     sandboxes,
     files,
     snapshots,
+    snapshotExpiresAt: undefined,
     duplicateNameStatus: 400,
     handoverOf: (name: string) => (lastCommand(name).body.env as Record<string, string>).HANDRAIL_HANDOVER ?? "",
     exit(name: string, code: number) {
