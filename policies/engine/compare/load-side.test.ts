@@ -1,0 +1,76 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import supportPolicy from "../../support.policy.ts";
+import { compile } from "../compile.ts";
+import { serializeLock } from "../lock.ts";
+import { compare } from "./compare.ts";
+import { locksAtCommit } from "./git-locks.ts";
+import { loadSide } from "./load-side.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "handrail-sides-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const support = join(import.meta.dirname, "..", "..", "support.policy.ts");
+const noCommits = async () => [];
+const load = (content: unknown) => {
+  const file = join(folder, "policy.json");
+  writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
+  return loadSide(file, noCommits);
+};
+
+test("a policy, its lock, its folder and the commit of its lock are the same", async () => {
+  const repository = join(folder, "repository");
+  mkdirSync(join(repository, "policies"), { recursive: true });
+  const lockFile = join(repository, "policies", "support.lock.json");
+  writeFileSync(lockFile, serializeLock(compile(supportPolicy)));
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", repository, "-c", "user.name=t", "-c", "user.email=t@a.example", ...args]);
+  git("init", "--quiet");
+  git("add", ".");
+  git("commit", "--quiet", "--message", "locks");
+
+  const policy = await loadSide(support, noCommits);
+  const others = [
+    await loadSide(lockFile, noCommits),
+    await loadSide(join(support, ".."), noCommits),
+    await loadSide("git:HEAD", (ref) => locksAtCommit(repository, "policies", ref)),
+  ];
+  for (const other of others) expect(compare(policy, other)).toEqual({ verdict: "equivalent", changes: [] });
+
+  await expect(locksAtCommit(repository, "policies", "nowhere")).rejects.toThrow(
+    "git:nowhere: git knows no such commit",
+  );
+  await expect(locksAtCommit(repository, "elsewhere", "HEAD")).rejects.toThrow("there are no locks in elsewhere/");
+});
+
+describe("a raw policy is refused", () => {
+  const rule = (more: object) => ({ allow: { "a.example": [{ match: { path: { exact: "/" } }, ...more }] } });
+  test.each<[string, unknown, string]>([
+    ["when it is no JSON", "{", "content: is not JSON"],
+    ["when it is another word", '"allow-some"', 'neither an object nor "allow-all" nor "deny-all"'],
+    ["as the API reports it", { mode: "allow-all" }, "mode: is the form in which the API reports a policy"],
+    ["with a key that is not known", { allow: {}, denied: [] }, 'Unrecognized key: "denied"'],
+    ["with a rule that does nothing", rule({}), 'allow["a.example"][0]: needs exactly one of transform'],
+    [
+      "with a rule that does two things",
+      rule({ transform: [], forwardURL: "https://b.example" }),
+      "needs exactly one of",
+    ],
+    ["with a status that is none", rule({ response: { statusCode: 99 } }), "response.statusCode"],
+    ["with a range that is none", { subnets: { allow: ["10.0.0.0"] } }, "subnets.allow[0]: is no address range"],
+    [
+      "with a regular expression that RE2 refuses",
+      { allow: { "a.example": [{ match: { path: { regex: "(?=a)" } }, transform: [] }] } },
+      'allow["a.example"][0].match.path.regex: RE2 refuses /(?=a)/',
+    ],
+  ])("%s", async (_, content, message) => await expect(load(content)).rejects.toThrow(message));
+});
+
+test("a file that is not there is named, with what could be", async () => {
+  await expect(loadSide("nowhere.json", noCommits)).rejects.toThrow(
+    "nowhere.json: file: does not exist. Name a .policy.ts",
+  );
+});
