@@ -94,6 +94,11 @@ describe("the environment of a real backend", () => {
     expect(env).not.toHaveProperty("PULUMI_STACK");
   });
 
+  it("takes the programs and providers on Node through the person's proxy too", () => {
+    expect(real({ HTTPS_PROXY: "http://proxy.corp.example:3128" })).toMatchObject({ NODE_USE_ENV_PROXY: "1" });
+    expect(real()).not.toHaveProperty("NODE_USE_ENV_PROXY");
+  });
+
   it("never uses the local cloud's PULUMI_HOME, whose Vercel plugin may be the stand-in", () => {
     expect(real().PULUMI_HOME).toBe(places().home);
     expect(real({ PULUMI_HOME: "/home/ada/.pulumi" }).PULUMI_HOME).toBe("/home/ada/.pulumi");

@@ -66,6 +66,8 @@ export function pulumiEnvironment(options: EnvironmentOptions = {}): Record<stri
     ),
     PATH: [...engineFolders(at), join(at.root, "node_modules", ".bin"), ambient.PATH].filter(Boolean).join(delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
+    // Node's fetch passes a proxy by unless it is told; the engine and the Go plugins use it anyway.
+    ...(!local && (ambient.HTTPS_PROXY || ambient.https_proxy) && { NODE_USE_ENV_PROXY: "1" }),
     ...(local ? localEnvironment(at, options.localDir ?? at.local) : { PULUMI_HOME: ambient.PULUMI_HOME || at.home }),
     ...(local && { PULUMI_STACK: ambient.PULUMI_STACK || "local" }),
     ...(options.stack !== undefined && { PULUMI_STACK: options.stack }),
