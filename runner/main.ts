@@ -12,7 +12,7 @@ if (role === "supervisor") await supervisor(args);
 else if (role === "executor") await executor(args);
 else {
   process.stderr.write(
-    "usage: runner.mjs supervisor [workspace] | executor <agent> <workspace> <supervisor's PID namespace> <path>...\n",
+    "usage: runner.mjs supervisor [workspace] | executor <agent> <file|command> <workspace> <supervisor's PID namespace> <path>...\n",
   );
   process.exitCode = 2;
 }
@@ -35,7 +35,7 @@ async function supervisor([workspace = WORKSPACE]: string[]): Promise<void> {
   exit(code);
 }
 
-async function executor([agentName, workspace, outerPidNamespace, ...unchangeable]: string[]): Promise<void> {
+async function executor([agentName, kind, workspace, outerPidNamespace, ...unchangeable]: string[]): Promise<void> {
   const agent = bundledAgents.find((bundled) => bundled.agent.name === agentName)?.agent;
   if (agent === undefined || workspace === undefined || outerPidNamespace === undefined) {
     throw new Error("the executor is started by the supervisor");
@@ -43,7 +43,7 @@ async function executor([agentName, workspace, outerPidNamespace, ...unchangeabl
   // Never where other processes of this user could be hit.
   const ownNamespace = readlinkSync("/proc/self/ns/pid") !== outerPidNamespace;
   await runExecutor({
-    tools: agent.tools,
+    tools: agent.tools.filter((tool) => tool.kind === kind),
     workspace,
     commandEnv: Object.fromEntries(
       Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),

@@ -130,6 +130,40 @@ describe.each(ways)("an executor kept apart by %s", (way) => {
     expect(await supervisor.exited).toBe(0);
   });
 
+  test("is not there any more for the next call, whatever a command did to it", async () => {
+    const supervisor = start();
+    // Finds whatever of the runner it sees, wakes a debugger in it, and writes to its memory.
+    const script = [
+      'import { openSync, readdirSync, readFileSync } from "node:fs";',
+      'import test from "node:test";',
+      'test("takes over", async (t) => {',
+      '  const line = (pid) => { try { return readFileSync("/proc/" + pid + "/cmdline", "utf8").split("\\0"); } catch { return []; } };',
+      '  const found = readdirSync("/proc").filter((pid) => /^[0-9]+$/.test(pid) && line(pid)[2]?.endsWith("runner.mjs"));',
+      '  for (const pid of found) t.diagnostic("found " + line(pid)[5]);',
+      '  for (const pid of found) process.kill(pid, "SIGUSR1");',
+      "  await new Promise((resolve) => setTimeout(resolve, 200));",
+      '  const open = await fetch("http://127.0.0.1:9229/json/list").then(() => true, () => false);',
+      '  t.diagnostic("debugger " + open);',
+      "});",
+    ];
+    writeFileSync(join(runner.workspace, "evil.test.mjs"), script.join("\n"));
+    const { text } = await fake.result(fake.call("run_tests"));
+    expect(text).toContain("pass 1\n");
+    expect([...text.matchAll(/found (\w+)/g)].map(([, kind]) => kind)).toEqual(["command"]);
+    expect(text).toContain("debugger false");
+    const own = "readlink /proc/self/ns/pid; ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c node";
+    const [first, second] = [await sh(own), await sh(own)];
+    expect(first).not.toBe(second);
+    // What a call did not get to end lives no longer than its executor.
+    await sh("setsid sh -c 'sleep 3; touch late' > /dev/null 2>&1 & echo left");
+    expect(await sh("ls -d /proc/[0-9]* | wc -l")).toMatch(/^[1-9]\n/);
+    const read = await fake.result(fake.call("read_file", { path: "evil.test.mjs", to_line: 1 }));
+    expect(read.text).toBe(`${script[0]}\n`);
+    rmSync(join(runner.workspace, "evil.test.mjs"));
+    fake.endTurn();
+    expect(await supervisor.exited).toBe(0);
+  });
+
   test("reads nothing through a path that leads to the supervisor, nor through a link to it", async () => {
     const supervisor = start();
     const environ = `/proc/${supervisor.child.pid}/environ`;
@@ -204,7 +238,7 @@ test("a supervisor that is killed leaves no executor behind", async () => {
   const supervisor = runner.start(handoverFor(runner));
   await supervisor.record("run.started");
   const executors = () =>
-    spawnSync("pgrep", ["-f", `executor support ${runner.workspace}`], { encoding: "utf8" }).stdout;
+    spawnSync("pgrep", ["-f", `executor support [a-z]+ ${runner.workspace}`], { encoding: "utf8" }).stdout;
   expect(executors()).not.toBe("");
   supervisor.child.kill("SIGKILL");
   await supervisor.exited;

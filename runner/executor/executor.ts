@@ -15,7 +15,7 @@ import { type FromExecutor, lines, MAX_RESULT_CHARS, parseToExecutor, type Ready
 
 /** What {@link runExecutor} needs. */
 export interface ExecutorOptions {
-  /** The agent's tools; those of kind `file` and `command` are served. */
+  /** The agent's tools of the kind that is served here. What serves file tools must not start programs. */
   readonly tools: readonly Tool[];
   readonly workspace: string;
   /** The environment that commands get, whole. */

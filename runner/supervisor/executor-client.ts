@@ -50,6 +50,8 @@ export class ExecutorClient {
   readonly #cancelGraceMs: number;
   readonly #startTimeoutMs: number;
   #running: Promise<Running> | undefined;
+  /** The newest one, ready or not. */
+  #newest: Running | undefined;
   #stopped = false;
 
   constructor(options: ExecutorClientOptions) {
@@ -103,7 +105,7 @@ export class ExecutorClient {
   /** Ends the executor and everything in it, and waits until it is gone. No call can be made after that. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    const running = await this.#running?.catch(() => undefined);
+    const running = this.#newest;
     if (running === undefined) return;
     const gone = exit(running.child);
     this.#end(running, "the runner ended");
@@ -126,6 +128,7 @@ export class ExecutorClient {
     const [program = "", ...args] = command;
     const child = spawn(program, args, { cwd, env, stdio: ["pipe", "pipe", "pipe"] });
     const running: Running = { child, calls: new Map() };
+    this.#newest = running;
     const stderr = keepEnd(child.stderr);
     // Writing to an executor that just died is not an error of ours: `exit` is what tells.
     child.stdin.on("error", () => {});
@@ -201,7 +204,8 @@ export class ExecutorClient {
 }
 
 function exit(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  const ended = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+  if (ended) return Promise.resolve();
   return new Promise((resolve) => {
     child.once("close", () => resolve());
   });

@@ -1,5 +1,12 @@
-/** Starts the two executors of a run: one that reaches what the sandbox may, one that reaches nothing. */
+/**
+ * Starts the executors of a run: one that does the file tools' work, and one for each call of a command tool.
+ *
+ * They all have one user but see nothing of each other, each in a PID namespace of its own, so a command can reach the
+ * executor that started it and no other. What remains: a command can forge the result of its own call, can fill what
+ * all share (disk, memory, the workspace's files) and can leave files that mislead a later command.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
+import { CommandExecutor } from "./command-executor.ts";
 import { ExecutorClient, StartTimeoutError } from "./executor-client.ts";
 import {
   type ExecutorNetwork,
@@ -12,15 +19,23 @@ import {
 import type { Log } from "./log.ts";
 import { BootError } from "./outcome.ts";
 
-/** Two executors, by what they can reach. */
-export interface Executors extends Readonly<Record<ExecutorNetwork, ExecutorClient>> {
+/** The executors of a run. */
+export interface Executors {
+  /** For all calls of file tools. It starts no program. */
+  readonly files: ExecutorClient;
+  /** For calls of command tools, by what they can reach: each in a process of its own. */
+  readonly commands: Readonly<Record<ExecutorNetwork, CommandExecutor>>;
   stop(): Promise<void>;
 }
 
 /** What {@link startExecutors} needs. */
 export interface ExecutorsOptions {
-  /** The executor's own command line. */
-  readonly program: readonly string[];
+  /** Absolute path of node. */
+  readonly node: string;
+  /** Absolute path of the bundle. */
+  readonly runner: string;
+  /** Name of the agent whose tools are served. */
+  readonly agent: string;
   readonly workspace: string;
   readonly env: Readonly<Record<string, string>>;
   /** The one way that this machine gives (`isolationHere`). There is no other, should it fail. */
@@ -38,32 +53,39 @@ export interface ExecutorsOptions {
 const ATTEMPTS = 3;
 
 /**
- * Starts both executors.
+ * Starts the executors.
  *
  * @throws BootError `no_isolation` when they do not start, or are not what they must be.
  */
 export async function startExecutors(options: ExecutorsOptions): Promise<Executors> {
   const { isolation, log } = options;
   const scratch = isolation === "namespaces" ? await mkdtemp("/tmp/handrail-tmp-") : "/tmp";
+  const removeScratch = async () => {
+    // What cannot be removed was made so by a command, and goes with the sandbox.
+    if (isolation === "namespaces") await rm(scratch, { recursive: true, force: true }).catch(() => {});
+  };
   for (let attempt = 1; ; attempt++) {
-    const sandbox = client(options, scratch, "sandbox");
-    const none = client(options, scratch, "none");
-    const stop = async () => {
-      await Promise.all([sandbox.stop(), none.stop()]);
-      // What cannot be removed was made so by a command, and goes with the sandbox.
-      if (isolation === "namespaces") await rm(scratch, { recursive: true, force: true }).catch(() => {});
-    };
+    const commandsWith = (network: ExecutorNetwork) =>
+      new CommandExecutor(() => client(options, scratch, "command", network));
+    const files = client(options, scratch, "file", "none");
+    const commands = { sandbox: commandsWith("sandbox"), none: commandsWith("none") };
+    const all = [files, commands.sandbox, commands.none];
+    const stopAll = () => Promise.all(all.map((executor) => executor.stop()));
     try {
-      await Promise.all([sandbox.start(), none.start()]);
-      return { sandbox, none, stop };
+      await Promise.all(all.map((executor) => executor.start()));
+      const stop = async () => {
+        await stopAll();
+        await removeScratch();
+      };
+      return { files, commands, stop };
     } catch (error) {
+      await stopAll();
       const { message } = error as Error;
       if (error instanceof StartTimeoutError && attempt < ATTEMPTS) {
         log("warn", "executors.slow", { attempt, message });
-        await Promise.all([sandbox.stop(), none.stop()]);
         continue;
       }
-      await stop();
+      await removeScratch();
       throw new BootError(
         "no_isolation",
         `the executor cannot be kept apart from the supervisor by ${isolation}: ${message}. Run boot.sh as root, or ` +
@@ -73,12 +95,18 @@ export async function startExecutors(options: ExecutorsOptions): Promise<Executo
   }
 }
 
-function client(options: ExecutorsOptions, scratch: string, network: ExecutorNetwork): ExecutorClient {
-  const { program, workspace, env, isolation, launchers, own, unchangeable, log, startTimeoutMs } = options;
-  const command = [...program, own.pidNamespace, ...unchangeable];
+function client(
+  options: ExecutorsOptions,
+  scratch: string,
+  kind: "file" | "command",
+  network: ExecutorNetwork,
+): ExecutorClient {
+  const { node, runner, agent, workspace, env, isolation, launchers, own, unchangeable, log, startTimeoutMs } = options;
+  // Otherwise SIGUSR1, which a command may send, opens a debugger to whoever connects.
+  const program = [node, "--disable-sigusr1", runner, "executor", agent, kind, workspace, own.pidNamespace];
   return new ExecutorClient({
-    name: network,
-    command: isolated(isolation, network, launchers, { workspace, scratch }, command),
+    name: kind === "file" ? kind : `${kind}, ${network}`,
+    command: isolated(isolation, network, launchers, { workspace, scratch }, [...program, ...unchangeable]),
     env,
     // Neither it nor what starts it looks for anything beside the workspace's files.
     cwd: "/",

@@ -77,7 +77,9 @@ async function run(
     const { agent, lock } = selectAgent(agents, handover.policyDigest);
     const bound = bindInSandbox(lock, handover);
     executors = await startExecutors({
-      program: [process.execPath, join(installDir, "runner.mjs"), "executor", agent.name, options.workspace],
+      node: process.execPath,
+      runner: join(installDir, "runner.mjs"),
+      agent: agent.name,
       workspace: options.workspace,
       env: executorEnv(env, options.workspace),
       isolation,

@@ -14,7 +14,10 @@ export interface CallsExecutor {
 /** What {@link servedTools} needs. */
 export interface ServedToolsOptions {
   readonly tools: readonly Tool[];
-  readonly executors: Readonly<Record<ExecutorNetwork, CallsExecutor>>;
+  readonly executors: {
+    readonly files: CallsExecutor;
+    readonly commands: Readonly<Record<ExecutorNetwork, CallsExecutor>>;
+  };
   /** The `fetch` of an API tool's own principal. */
   readonly fetchOf: (principal: string) => BrokeredFetch;
   readonly variables: Readonly<Record<string, string>>;
@@ -56,6 +59,7 @@ function start(
     const fetch = fetchOf(tool.name);
     return (callId, input, signal) => api.run(input, { callId, signal, fetch, variables });
   }
-  const executor = executors[tool.network === "none" ? "none" : "sandbox"];
+  const { files, commands } = executors;
+  const executor = tool.kind === "file" ? files : commands[tool.network === "none" ? "none" : "sandbox"];
   return (id, input, signal) => executor.call(id, tool.name, input, signal);
 }

@@ -80,7 +80,7 @@ function serve(fields: Partial<Handover> = {}, tools: readonly Tool[] = [echo, w
     tools: servedTools({
       ...options,
       tools,
-      executors: { sandbox: unused, none: unused },
+      executors: { files: unused, commands: { sandbox: unused, none: unused } },
       fetchOf: () => fetch,
       variables: handover.variables,
     }),
