@@ -29,7 +29,7 @@ export const CLAIMS = [
   { file: "functions/webhook.ts", text: 'case "session.status_run_started"' },
   { file: "functions/webhook.ts", text: "export async function handleWebhook" },
   { file: "functions/cron.ts", text: "export async function handleCron" },
-  { file: "functions/claim.ts", text: "environments.work.ack(" },
+  { file: "functions/claim.ts", text: "acknowledge" },
   { file: "functions/claim.ts", text: "async function claimSession" },
   { file: "functions/spawn.ts", text: "export class RunnerMismatchError" },
   { file: "runner/build.ts", text: "export async function buildRunner" },
