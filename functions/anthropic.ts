@@ -27,6 +27,8 @@ export interface AnthropicLike {
 
 interface RequestOptions {
   readonly signal?: AbortSignal;
+  /** The SDK's own repetitions. */
+  readonly maxRetries?: number;
 }
 
 /** The SDK's client with the environment key, which `authToken` keeps the only credential that it may use. */

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { PolicyError } from "../policies/engine/errors.ts";
 import { HandoverError } from "../runner/handover.ts";
+import { acknowledge } from "./acknowledge.ts";
 import { type AnthropicLike, statusOf } from "./anthropic.ts";
 import { customerCredentials, type ResolveCredential } from "./customer-credentials.ts";
 import { START_LIMIT_MS } from "./limits.ts";
@@ -128,10 +129,7 @@ async function claimSession(
   const denied = Object.keys(customerSources).filter((name) => !Object.hasOwn(own, name));
   if (denied.length > 0) deps.log.info("credentials.none_for_customer", { session: sessionId, credentials: denied });
 
-  const ack = async () => {
-    signal.throwIfAborted();
-    await anthropic.beta.environments.work.ack(workId, { environment_id: settings.environmentId }, { signal });
-  };
+  const ack = () => acknowledge(anthropic, workId, settings.environmentId, signal);
   const runner = await startRunner(
     { workId, sessionId, sessionsToken: token, customerCredentials: own, variables: bound.values },
     deps,

@@ -129,3 +129,38 @@ test("a sandbox whose creation was never answered is swept, but not before its c
   expect(d.api.sandboxes.size).toBe(0);
   expect(removals()).toMatchObject([{ level: "warn", outcome: "no runner was ever started" }]);
 });
+
+const isAck = ({ path }: Call) => path.endsWith("/ack");
+const conflict = { status: 409, body: { type: "error", error: { type: "conflict_error", message: "acknowledged" } } };
+
+test.each([
+  ["was lost", "cut" as const],
+  ["was a 502", { status: 502, body: {} }],
+])("when the answer to an acknowledgement %s and its repetition says 409, the session is served", async (_, answer) => {
+  d.anthropic.addSession("sesn_1");
+  d.anthropic.fault = (call, handle) => {
+    if (!isAck(call)) return undefined;
+    if (d.anthropic.acked.length > 0) return conflict;
+    handle();
+    return answer;
+  };
+  expect(await (await started()).json()).toMatchObject({ status: "drained", started: 1 });
+  expect(d.anthropic.acked).toEqual(["sesn_1"]);
+  expect(box().commands.size).toBe(1);
+});
+
+test("an acknowledgement that is 409 at once was somebody else's: no runner starts", async () => {
+  d.anthropic.addSession("sesn_1");
+  d.anthropic.fault = (call) => (isAck(call) ? conflict : undefined);
+  expect((await started()).status).toBe(503);
+  expect(d.anthropic.trace().filter((call) => call.endsWith("/ack"))).toHaveLength(1);
+  expect(d.api.sandboxes.size).toBe(0);
+});
+
+test("an acknowledgement that is never answered is given up after three tries, and no runner starts", async () => {
+  d.anthropic.addSession("sesn_1");
+  d.anthropic.fault = (call) => (isAck(call) ? "cut" : undefined);
+  expect((await started()).status).toBe(503);
+  expect(d.anthropic.trace().filter((call) => call.endsWith("/ack"))).toHaveLength(3);
+  expect(d.api.sandboxes.size).toBe(0);
+});
