@@ -11,6 +11,7 @@ export interface AnthropicLike {
           params: { reclaim_older_than_ms: number; "Anthropic-Worker-ID": string },
           options?: RequestOptions,
         ): PromiseLike<unknown>;
+        stats(environmentId: string, params?: undefined, options?: RequestOptions): PromiseLike<unknown>;
         ack(workId: string, params: { environment_id: string }, options?: RequestOptions): PromiseLike<unknown>;
         stop(
           workId: string,

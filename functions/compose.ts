@@ -11,6 +11,7 @@ import { ENVIRONMENT_KEY_GATE } from "./gates.ts";
 import { handleHealth } from "./health.ts";
 import { MAX_DURATION_MS } from "./limits.ts";
 import { createLog, errorMessage, type Log } from "./log.ts";
+import { warnOfOtherWorkers } from "./other-workers.ts";
 import { type SessionPolicy, sessionPolicy } from "./policy.ts";
 import { follow, reapSession, sweep } from "./reap.ts";
 import { sandboxApiFetch } from "./sandbox-api.ts";
@@ -105,7 +106,11 @@ export function composeControlPlane(o: {
       return handleWebhook(request, { signingKey: config.webhookSigningKey, obstacle, drain, reap, log });
     }),
     cron: guarded(log, (request) => {
-      return handleCron(request, { secret: config.cronSecret, obstacle, drain, sweep: () => sweep(reaping), log });
+      const lookForOthers = async () => {
+        if ("policy" in serving) await warnOfOtherWorkers(serving.anthropic, config.environmentId, log);
+      };
+      const deps = { secret: config.cronSecret, obstacle, drain, sweep: () => sweep(reaping), lookForOthers, log };
+      return handleCron(request, deps);
     }),
     health: async () => {
       const problem = "problem" in serving ? serving.problem : undefined;

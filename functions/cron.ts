@@ -12,6 +12,8 @@ export interface CronDeps extends Pick<WebhookDeps, "obstacle" | "drain"> {
   readonly secret: string;
   /** Removes the sandboxes whose runner exited; returns how many. */
   readonly sweep: () => Promise<number>;
+  /** Warns when somebody else takes work from the queue; never rejects. */
+  readonly lookForOthers: () => Promise<void>;
   readonly log: Log;
 }
 
@@ -23,7 +25,10 @@ export async function handleCron(request: Request, deps: CronDeps): Promise<Resp
   // Before the drain: a sandbox that is removed here makes room for the next one of its session. Not behind the
   // obstacle: what runs must end even when nothing new may start.
   await deps.sweep().catch((error) => deps.log.warn("sandbox.sweep_failed", { error: errorMessage(error) }));
-  return drained(deps);
+  const response = await drained(deps);
+  // After the drain's polls, so that this deployment is one of the workers that the queue saw.
+  await deps.lookForOthers();
+  return response;
 }
 
 /** Compares digests, so that neither content nor length of the secret shows in the time. */

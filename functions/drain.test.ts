@@ -278,6 +278,29 @@ test("the schedule serves what no delivery brought, and refuses callers without 
   expect(await response.json()).toMatchObject({ status: "drained", started: 1 });
 });
 
+test.each([
+  [2, 1],
+  [1, 0],
+  [null, 0],
+])(
+  "when the queue sees %s workers, a run of the schedule warns %i times and is served all the same",
+  async (n, times) => {
+    d.anthropic.workersPolling = n;
+    for (const id of ["sesn_1", "sesn_2"]) d.anthropic.addSession(id);
+    expect(await (await d.plane.cron(cronCall())).json()).toMatchObject({ status: "drained", started: 2 });
+    const warnings = d.lines.filter((line) => line.includes("queue.other_workers"));
+    expect(warnings).toHaveLength(times);
+    if (times > 0) expect(JSON.parse(warnings[0] ?? "")).toMatchObject({ level: "warn", workersPolling: 2 });
+  },
+);
+
+test("a run of the schedule does not depend on the queue's stats, and a delivery never asks for them", async () => {
+  await started();
+  expect(d.anthropic.trace().some((call) => call.endsWith("/stats"))).toBe(false);
+  d.anthropic.fault = ({ path }) => (path.endsWith("/stats") ? { status: 403, body: {} } : undefined);
+  expect((await d.plane.cron(cronCall())).status).toBe(200);
+});
+
 test("the schedule removes sandboxes whose runner exited, and leaves live ones and everybody else's alone", async () => {
   for (const id of ["sesn_1", "sesn_2", "sesn_3"]) d.anthropic.addSession(id);
   await started();

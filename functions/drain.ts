@@ -10,6 +10,7 @@ import { statusOf } from "./anthropic.ts";
 import { type ClaimDeps, type ClaimOutcome, claim, skip } from "./claim.ts";
 import { RECLAIM_OLDER_THAN_MS } from "./limits.ts";
 import { errorMessage } from "./log.ts";
+import { WORKER_ID } from "./other-workers.ts";
 import type { SnapshotWatch } from "./snapshot-watch.ts";
 import type { StartedRunner } from "./spawn.ts";
 import { workItemId, workItemSchema } from "./work-item.ts";
@@ -97,7 +98,7 @@ function poll(anthropic: AnthropicLike, environmentId: string): PromiseLike<unkn
   return anthropic.beta.environments.work.poll(environmentId, {
     reclaim_older_than_ms: RECLAIM_OLDER_THAN_MS,
     // Makes a second worker on the same environment visible in the queue's `stats` (traps.md 15).
-    "Anthropic-Worker-ID": "handrail-functions",
+    "Anthropic-Worker-ID": WORKER_ID,
   });
 }
 

@@ -12,6 +12,8 @@ export interface FakeItem {
 export interface FakeAnthropic extends TestServer {
   readonly queue: (FakeItem | "instance-not-found")[];
   readonly sessions: Map<string, { status: string; metadata: Record<string, string>; archived_at: string | null }>;
+  /** What the queue's stats say; null: not known. */
+  workersPolling: number | null;
   readonly acked: string[];
   readonly stopped: string[];
   /** Adds a session with a work item whose id is the session's, as in production. */
@@ -46,6 +48,10 @@ export async function startFakeAnthropic(environmentId: string, environmentKey: 
       return { status: 200, body: { id, type: "session", ...session } };
     }
     if (kind !== "environments" || id !== environmentId || sub !== "work") return problem(404, "not_found_error", path);
+    if (work === "stats") {
+      const counts = { depth: 0, pending: 0, oldest_queued_at: null, workers_polling: result.workersPolling };
+      return { status: 200, body: { type: "work_queue_stats", ...counts } };
+    }
     if (work === "poll") {
       const next = queue.shift();
       if (next === "instance-not-found") {
@@ -60,8 +66,9 @@ export async function startFakeAnthropic(environmentId: string, environmentKey: 
     if (verb === "stop") stopped.push(work ?? "");
     return { status: 200, body: { id: work, type: "work", environment_id: id, state: verb } };
   });
-  return Object.assign(server, {
+  const result: FakeAnthropic = Object.assign(server, {
     queue,
+    workersPolling: 1,
     sessions,
     acked,
     stopped,
@@ -72,4 +79,5 @@ export async function startFakeAnthropic(environmentId: string, environmentKey: 
       queue.push({ id, data: { type: "session", id }, secret });
     },
   });
+  return result;
 }
