@@ -2,19 +2,19 @@
  * `npm run demo`: the whole system on this machine, and the proof of what it promises. Exit code 1 when a row of the
  * proof does not hold. `--json` prints the result as data; `--keep` leaves everything running.
  */
-import { parseArgs } from "node:util";
 import { places } from "../infra/engine/places.mjs";
 import { Narrator } from "../infra/local/demo/narrator.ts";
 import { runDemo } from "../infra/local/demo/run.ts";
-import { main } from "./main.ts";
+import { main, readArguments } from "./main.ts";
 
 const usage =
   "npm run demo [-- --keep]    run the demo; --keep leaves everything running\nnpm run -s demo -- --json    the result as data";
 
-await main(usage, async () => {
-  const { values: options } = parseArgs({
-    options: { json: { type: "boolean", default: false }, keep: { type: "boolean", default: false } },
-  });
+const { values: options } = readArguments(usage, {
+  options: { json: { type: "boolean", default: false }, keep: { type: "boolean", default: false } },
+});
+
+await main(async () => {
   const at = places();
   // With --json, stdout is for the result alone; people still see progress on stderr.
   const narrator = new Narrator(options.json ? process.stderr : process.stdout);

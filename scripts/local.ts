@@ -3,19 +3,19 @@
  * SIGINT or SIGTERM. With `--json`, prints the endpoints as one line and nothing else on stdout. `--state-dir` keeps a
  * second cloud apart from the one that `npm run pulumi` finds.
  */
-import { parseArgs } from "node:util";
 import { places } from "../infra/engine/places.mjs";
 import { startLocalCloud } from "../infra/local/cloud.ts";
 import { LocalStack, randomSecrets } from "../infra/local/stack.ts";
-import { main } from "./main.ts";
+import { main, readArguments } from "./main.ts";
 
 const usage = "npm run local [-- --json] [--state-dir FOLDER]    start the local cloud and leave it up";
 
-await main(usage, async () => {
-  const at = places();
-  const { values: options } = parseArgs({
-    options: { json: { type: "boolean", default: false }, "state-dir": { type: "string", default: at.local } },
-  });
+const at = places();
+const { values: options } = readArguments(usage, {
+  options: { json: { type: "boolean", default: false }, "state-dir": { type: "string", default: at.local } },
+});
+
+await main(async () => {
   const stateDir = options["state-dir"];
   const ended = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, resolve);

@@ -1,15 +1,34 @@
+/** What every verb does with its arguments and its errors. */
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
 /**
- * Runs a verb. What a user can cause is said in its own words, without a stack trace; `HANDRAIL_DEBUG=1` shows where it
- * came from. A wrong option also gets the usage, and exit code 2.
+ * Reads the command line. `--help` prints the usage and ends with 0; what is not understood is named, with the usage, and
+ * ends with 2.
  */
-export async function main(usage: string, verb: () => Promise<number | undefined>): Promise<void> {
+export function readArguments<const T extends ParseArgsConfig>(usage: string, config: T) {
+  if (process.argv.slice(2).includes("--help")) {
+    process.stdout.write(`${usage}\n`);
+    process.exit(0);
+  }
+  try {
+    return parseArgs(config);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${usage}\n`);
+    process.exit(2);
+  }
+}
+
+/**
+ * Runs a verb and ends with its exit code, or 1. What a user can cause is said in its own words, without a stack trace;
+ * HANDRAIL_DEBUG=1 shows where it came from. A mistake of ours shows that by itself.
+ */
+export async function main(verb: () => Promise<number>): Promise<void> {
   try {
     process.exitCode = await verb();
   } catch (error) {
-    const { code, message, stack } = error as NodeJS.ErrnoException;
-    const wrongArguments = code?.startsWith("ERR_PARSE_ARGS_") === true;
-    process.stderr.write(`${process.env.HANDRAIL_DEBUG ? stack : message}\n`);
-    if (wrongArguments) process.stderr.write(`\n${usage}\n`);
-    process.exitCode = wrongArguments ? 2 : 1;
+    const { message, stack } = error as Error;
+    const ours = error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+    process.stderr.write(`${ours || process.env.HANDRAIL_DEBUG ? stack : message}\n`);
+    process.exitCode = 1;
   }
 }

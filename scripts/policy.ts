@@ -1,13 +1,11 @@
 /** `npm run policy -- lock | check | lint | explain … | compare … | review | accept …`: see `usage`. */
 
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import pc from "picocolors";
 import { checkPolicies } from "../policies/engine/check-policies.ts";
 import { compare } from "../policies/engine/compare/compare.ts";
 import { locksAtCommit } from "../policies/engine/compare/git-locks.ts";
 import { loadSide } from "../policies/engine/compare/load-side.ts";
-import { PolicyError } from "../policies/engine/errors.ts";
 import { describeExplanation, explain } from "../policies/engine/explain.ts";
 import { loadExplainSource } from "../policies/engine/explain-source.ts";
 import { describeOutcome } from "../policies/engine/inline-tests.ts";
@@ -19,6 +17,7 @@ import { reviewOf } from "../policies/review/of-comparison.ts";
 import { renderSarif } from "../policies/review/sarif.ts";
 import { renderTerminal } from "../policies/review/terminal.ts";
 import { bundledAgents } from "../runner/agents/registry.ts";
+import { main, readArguments } from "./main.ts";
 import { lintFiles } from "./policy/lint.ts";
 import { accept, gate, staleReviewDocument, writeReviewDocument } from "./policy/review.ts";
 
@@ -67,7 +66,7 @@ async function check(): Promise<number> {
   return values.base === undefined ? 0 : gate({ base: values.base, reports: values.reports });
 }
 
-const { positionals, values } = parseArgs({
+const { positionals, values } = readArguments(usage, {
   allowPositionals: true,
   options: {
     header: { type: "string", multiple: true, default: [] },
@@ -86,6 +85,15 @@ const { positionals, values } = parseArgs({
   },
 });
 
+/** A file by its path, or a policy of this repository by its agent's name. */
+async function policyFile(name: string): Promise<string> {
+  if (/[./\\]/.test(name)) return name;
+  const files = await loadPolicies(folder);
+  const found = files.find(({ policy }) => policy.agent === name);
+  if (found !== undefined) return found.file;
+  throw new Error(`There is no policy ${name}; there are: ${files.map(({ policy }) => policy.agent).join(", ")}.`);
+}
+
 async function explainRequest(): Promise<number> {
   const [, file, method, url] = positionals;
   if (file === undefined || method === undefined || url === undefined || !/^(?:run|setup)$/.test(values.phase)) {
@@ -93,7 +101,7 @@ async function explainRequest(): Promise<number> {
     return 1;
   }
   const phase = values.phase === "setup" ? "setup" : "run";
-  const explanation = explain(await loadExplainSource(file), {
+  const explanation = explain(await loadExplainSource(await policyFile(file)), {
     method,
     url,
     headers: values.header,
@@ -139,12 +147,4 @@ const verb = verbs[positionals[0] ?? ""];
 if (verb === undefined) {
   console.error(usage);
   process.exitCode = 1;
-} else {
-  try {
-    process.exitCode = await verb();
-  } catch (error) {
-    if (!(error instanceof PolicyError)) throw error;
-    console.error(error.message);
-    process.exitCode = 1;
-  }
-}
+} else await main(verb);

@@ -10,6 +10,7 @@ const NEEDS = /** @type {const} */ ({
   bench: ["dependencies"],
   format: ["dependencies"],
   policy: ["dependencies"],
+  "policy-tour": ["dependencies"],
   pulumi: ["dependencies", "engine", "vercelPlugin"],
 });
 
