@@ -1,5 +1,6 @@
 /** Entry of the bundle: one file, two processes, told apart by the first argument. */
-import { readlinkSync } from "node:fs";
+import { readlinkSync, writeFileSync } from "node:fs";
+import { setPriority } from "node:os";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bundledAgents } from "./agents/registry.ts";
@@ -18,6 +19,7 @@ else {
 }
 
 async function supervisor([workspace = WORKSPACE]: string[]): Promise<void> {
+  lastToEnd();
   const shutdown = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => shutdown.abort());
   const exit = (code: number) => process.stdout.write("", () => process.exit(code));
@@ -42,6 +44,8 @@ async function executor([agentName, kind, workspace, outerPidNamespace, ...uncha
   }
   // Never where other processes of this user could be hit.
   const ownNamespace = readlinkSync("/proc/self/ns/pid") !== outerPidNamespace;
+  // The supervisor's heartbeat comes first, however busy commands are; they cannot take it back.
+  setPriority(10);
   await runExecutor({
     tools: agent.tools.filter((tool) => tool.kind === kind),
     workspace,
@@ -54,6 +58,15 @@ async function executor([agentName, kind, workspace, outerPidNamespace, ...uncha
     output: process.stdout,
   });
   process.exit(0);
+}
+
+/** When memory runs out, other processes end first. Takes a capability, and is not needed where there is none. */
+function lastToEnd(): void {
+  try {
+    writeFileSync("/proc/self/oom_score_adj", "-900");
+  } catch {
+    // Executors are still more likely to end (isolation.ts).
+  }
 }
 
 /** Kills everything in this PID namespace but its first process and this one. */

@@ -164,6 +164,36 @@ describe.each(ways)("an executor kept apart by %s", (way) => {
     expect(await supervisor.exited).toBe(0);
   });
 
+  test("is bounded, and the first to end when memory runs out", async () => {
+    const supervisor = start();
+    const limits = await sh("grep -E '^Max (processes|core)' /proc/self/limits; cat /proc/self/oom_score_adj; nice");
+    expect(limits.replaceAll(/ +/g, " ")).toMatch(
+      /^Max core file size 0 0 .*\nMax processes 1024 1024 processes \n1000\n10\n/,
+    );
+    expect(await sh("renice -n 0 $$; nice")).toMatch(/10\n\[exit code 0\]$/);
+    expect(await sh("prlimit --nproc=4096 true")).toContain("[exit code 1]");
+    fake.endTurn();
+    await supervisor.exited;
+  });
+
+  // With a user of their own, executors of other tests would count too.
+  test.runIf(unprivileged)("that starts programs without end does not stop the heartbeat", async () => {
+    const supervisor = start();
+    const bomb =
+      "(i=0; while :; do sleep 60 & i=$((i+1)); echo $i > count; done) 2> /dev/null; : > full; exec sleep 60";
+    const running = fake.call("execute_command", { command: bomb });
+    while (!existsSync(join(runner.workspace, "full"))) await new Promise((resolve) => setTimeout(resolve, 20));
+    const count = Number(readFileSync(join(runner.workspace, "count"), "utf8"));
+    expect(count).toBeGreaterThan(500);
+    expect(count).toBeLessThan(1024);
+    const { heartbeats } = fake;
+    while (fake.heartbeats === heartbeats) await new Promise((resolve) => setTimeout(resolve, 20));
+    supervisor.child.kill("SIGTERM");
+    expect(await fake.result(running)).toMatchObject({ is_error: true });
+    expect(await supervisor.exited).toBe(13);
+    for (const file of ["count", "full"]) rmSync(join(runner.workspace, file));
+  });
+
   test("reads nothing through a path that leads to the supervisor, nor through a link to it", async () => {
     const supervisor = start();
     const environ = `/proc/${supervisor.child.pid}/environ`;

@@ -57,7 +57,7 @@ const { name, uid, gid } = EXECUTOR_USER;
 /**
  * What must run in a fresh sandbox, in this order and after the runner's files were written, before its snapshot is
  * taken. Every step may run again without harm. The image must bring `node` 24, `/bin/sh` and util-linux (`unshare`,
- * `setpriv`); the last step fails the build where one is missing.
+ * `setpriv`, `prlimit`); the last step fails the build where one is missing.
  *
  * @example
  * ```ts
@@ -81,7 +81,7 @@ export const snapshotSteps: readonly SnapshotStep[] = [
   root("chown", "-R", "0:0", INSTALL_DIR),
   root("chmod", "0755", INSTALL_DIR, BOOT_PATH),
   shell(
-    'for program in node sh unshare setpriv; do command -v "$program" >/dev/null || ' +
+    'for program in node sh unshare setpriv prlimit sha256sum; do command -v "$program" >/dev/null || ' +
       '{ echo "the image has no $program" >&2; exit 1; }; done; ' +
       "node -e 'process.exit(Number(process.versions.node.split(\".\")[0]) >= 24 ? 0 : 1)' || " +
       '{ echo "the runner needs node 24 or later on PATH" >&2; exit 1; }',

@@ -5,6 +5,7 @@
  * stealing: no ticket, no id of the session, no variable.
  */
 import { readFileSync, readlinkSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import type { CommandContext, FileContext, Tool } from "../tool.ts";
@@ -50,6 +51,8 @@ export async function runExecutor(options: ExecutorOptions): Promise<void> {
     send({ type: "result", id, ok, text: text.slice(-MAX_RESULT_CHARS) });
   };
 
+  // Starts the threads that file access takes, which could not be had once commands have used up what their user may.
+  await stat(options.workspace);
   send(describeSelf(options.unchangeable));
   for await (const line of lines(input)) {
     const message = parseToExecutor(line);

@@ -29,6 +29,7 @@ async function start(before: string, more: Partial<Parameters<typeof startExecut
     isolation: isRoot ? "uid" : "namespaces",
     launchers: {
       sh: await program("sh"),
+      prlimit: await program("prlimit"),
       unshare: await program("unshare"),
       mount: await program("mount"),
       setpriv,

@@ -9,6 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { CommandExecutor } from "./command-executor.ts";
 import { ExecutorClient, StartTimeoutError } from "./executor-client.ts";
 import {
+  type ExecutorKind,
   type ExecutorNetwork,
   type Isolation,
   isolated,
@@ -98,7 +99,7 @@ export async function startExecutors(options: ExecutorsOptions): Promise<Executo
 function client(
   options: ExecutorsOptions,
   scratch: string,
-  kind: "file" | "command",
+  kind: ExecutorKind,
   network: ExecutorNetwork,
 ): ExecutorClient {
   const { node, runner, agent, workspace, env, isolation, launchers, own, unchangeable, log, startTimeoutMs } = options;
@@ -106,7 +107,7 @@ function client(
   const program = [node, "--disable-sigusr1", runner, "executor", agent, kind, workspace, own.pidNamespace];
   return new ExecutorClient({
     name: kind === "file" ? kind : `${kind}, ${network}`,
-    command: isolated(isolation, network, launchers, { workspace, scratch }, [...program, ...unchangeable]),
+    command: isolated(isolation, kind, network, launchers, { workspace, scratch }, [...program, ...unchangeable]),
     env,
     // Neither it nor what starts it looks for anything beside the workspace's files.
     cwd: "/",

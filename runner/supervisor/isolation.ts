@@ -26,6 +26,7 @@ export interface Launchers {
   readonly unshare: string;
   readonly setpriv: string;
   readonly sh: string;
+  readonly prlimit: string;
   /** Needed where the way is `namespaces`. */
   readonly mount?: string;
 }
@@ -46,6 +47,21 @@ export function isolationHere(euid: number, uidMap: string): Isolation {
   });
   return euid === 0 && exists ? "uid" : "namespaces";
 }
+
+/** What an executor is for. What serves file tools starts no program. */
+export type ExecutorKind = "file" | "command";
+
+/**
+ * Most processes and threads of the executor's user (in the way without one: of the executor). File tools go on when
+ * commands have used theirs up.
+ */
+export const MAX_PROCESSES: Readonly<Record<ExecutorKind, number>> = { command: 1024, file: 2048 };
+
+/** Largest file that an executor may write, in bytes. */
+const MAX_FILE_BYTES = 4 * 1024 ** 3;
+
+// When memory runs out, commands end before anything else does. Lowering it again takes a capability.
+const FIRST_TO_END = "{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null || :";
 
 /** Folders of an executor. */
 export interface ExecutorFolders {
@@ -91,8 +107,9 @@ function quoted(text: string): string {
  */
 export function isolated(
   isolation: Isolation,
+  kind: ExecutorKind,
   network: ExecutorNetwork,
-  { unshare, setpriv, sh, mount }: Launchers,
+  { unshare, setpriv, sh, prlimit, mount }: Launchers,
   folders: ExecutorFolders,
   program: readonly string[],
 ): string[] {
@@ -106,8 +123,24 @@ export function isolated(
       : [];
   const drop = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"];
   // The signal that unshare set for its own end is lost when the user changes (prctl(2), PR_SET_PDEATHSIG).
-  const dropped = [setpriv, ...user, ...drop, "--pdeathsig", "KILL", sh, "-c", INIT, sh, ...program];
-  const steps = [];
+  // Inside the user namespace, where there is one: what its user runs elsewhere does not count (since Linux 5.14).
+  const limits = [`--nproc=${MAX_PROCESSES[kind]}`, `--fsize=${MAX_FILE_BYTES}`, "--core=0"];
+  const dropped = [
+    prlimit,
+    ...limits,
+    "--",
+    setpriv,
+    ...user,
+    ...drop,
+    "--pdeathsig",
+    "KILL",
+    sh,
+    "-c",
+    INIT,
+    sh,
+    ...program,
+  ];
+  const steps = [FIRST_TO_END];
   if (network === "none") steps.push(LOOPBACK_UP);
   if (isolation === "namespaces") {
     if (mount === undefined) throw new Error("mount is not on the PATH of the image");

@@ -136,17 +136,21 @@ async function checkEverything(
 ): Promise<{ launchers: Launchers; unchangeable: string[] }> {
   await checkInstall(installDir, runnerDigest);
   const path = env.PATH ?? "";
-  const [unshare, setpriv, sh] = await Promise.all(["unshare", "setpriv", "sh"].map((name) => findProgram(name, path)));
-  if (unshare === undefined || setpriv === undefined || sh === undefined) throw new Error("findProgram found nothing");
+  const [unshare, setpriv, sh, prlimit] = await Promise.all([
+    findProgram("unshare", path),
+    findProgram("setpriv", path),
+    findProgram("sh", path),
+    findProgram("prlimit", path),
+  ]);
   const mount = await findProgram("mount", path).catch(() => undefined);
   await checkOwned(installDir, await trustedOwners());
   const authorities = [env.NODE_EXTRA_CA_CERTS, env.SSL_CERT_FILE].filter((file) => file !== undefined);
-  const loaded = [join(installDir, "runner.mjs"), process.execPath, unshare, setpriv, sh, ...authorities];
+  const loaded = [join(installDir, "runner.mjs"), process.execPath, unshare, setpriv, sh, prlimit, ...authorities];
   if (mount !== undefined) loaded.push(mount);
   for (const file of loaded) await checkUnwritable(file);
   const unchangeable = [...loaded, join(installDir, "boot.sh"), join(installDir, "manifest.json")];
   for (const file of loaded) unchangeable.push(await realpath(file));
-  return { launchers: { unshare, setpriv, sh, ...(mount !== undefined && { mount }) }, unchangeable };
+  return { launchers: { unshare, setpriv, sh, prlimit, ...(mount !== undefined && { mount }) }, unchangeable };
 }
 
 /** What an executor and the commands in it see: where programs are and which certificate authorities to trust. */

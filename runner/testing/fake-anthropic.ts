@@ -41,6 +41,8 @@ export class FakeAnthropic {
   /** Every result that was sent, accepted or not. */
   readonly attempts: PostedResult[] = [];
   stops = 0;
+  /** How many heartbeats came. */
+  heartbeats = 0;
   /** What heartbeats answer. */
   heartbeat = { state: "active", lease_extended: true, ttl_seconds: 2 };
   fault: Fault = () => undefined;
@@ -124,6 +126,7 @@ export class FakeAnthropic {
     if (fault) return json(response, fault.status, fault.body ?? error("invalid_request_error", "a fault of the test"));
     switch (route) {
       case "heartbeat":
+        this.heartbeats++;
         return json(response, 200, {
           type: "work_heartbeat",
           last_heartbeat: new Date().toISOString(),
