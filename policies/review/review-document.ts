@@ -29,7 +29,7 @@ export const CLAIMS = [
   { file: "functions/webhook.ts", text: 'case "session.status_run_started"' },
   { file: "functions/webhook.ts", text: "export async function handleWebhook" },
   { file: "functions/cron.ts", text: "export async function handleCron" },
-  { file: "functions/claim.ts", text: "acknowledge" },
+  { file: "functions/acknowledge.ts", text: "export async function acknowledge(" },
   { file: "functions/claim.ts", text: "async function claimSession" },
   { file: "functions/spawn.ts", text: "export class RunnerMismatchError" },
   { file: "runner/build.ts", text: "export async function buildRunner" },
@@ -154,7 +154,7 @@ function answers(lock: Lock, tools: ReviewedAgent["tools"]): string[] {
   });
   return [
     `1. **Which event starts work?** ${code("session.status_run_started")}, received by ${code("handleWebhook")} in ${file("functions/webhook.ts")}; what was missed is found by ${code("handleCron")} in ${file("functions/cron.ts")}.`,
-    `2. **Which code acknowledges it?** ${code("claimSession")} in ${file("functions/claim.ts")}, once the sandbox is up and its runner was checked.`,
+    `2. **Which code acknowledges it?** ${code("acknowledge")} in ${file("functions/acknowledge.ts")}, called by ${code("claimSession")} in ${file("functions/claim.ts")} once the sandbox is up and its runner was checked.`,
     `3. **Which snapshot boots which runner?** The one that is built from ${code("buildRunner")} in ${file("runner/build.ts")}, the image ${code("handrail:sandboxImage")} and ${code("snapshotSteps")} in ${file("runner/vm.ts")}: its id and the runner's version are the stack's outputs ${code("snapshotId")} and ${code("runnerDigest")}. A snapshot with another runner is refused (${code("RunnerMismatchError")} in ${file("functions/spawn.ts")}).`,
     "4. **Which domains and paths receive which credential?**",
     ...(credentials.length === 0 ? ["   - none"] : credentials),
