@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { promisify } from "node:util";
@@ -51,6 +51,23 @@ test("the output is a Build Output of three Web functions and one cron job", asy
     launcherType: "Nodejs",
     shouldAddHelpers: false,
   });
+});
+
+test("a second build removes what does not belong there, and takes no file away while it runs", async () => {
+  await mkdir(output("functions/api/old.func"), { recursive: true });
+  await writeFile(output("functions/api/old.func/index.mjs"), "export {}");
+  let missing = 0;
+  let building = true;
+  const watching = (async () => {
+    while (building) await readFile(output("functions/api/webhook.func/index.mjs")).catch(() => missing++);
+  })();
+  const { digest } = await buildFunctions(dirs[0]);
+  building = false;
+  await watching;
+  expect(digest).toBe(digests[0]);
+  expect(missing).toBe(0);
+  await expect(readFile(output("functions/api/old.func/index.mjs"))).rejects.toThrow("ENOENT");
+  expect(await readdir(dirs[0] ?? "")).toEqual([".vercel"]);
 });
 
 test("no bundle names a path of the building machine", async () => {

@@ -3,9 +3,9 @@
  *
  * The same sources and the same lockfile give the same bytes on every machine: a release pins the digest.
  */
-import { createHash } from "node:crypto";
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { createHash, randomUUID } from "node:crypto";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { MAX_DURATION_MS } from "./limits.ts";
@@ -29,7 +29,8 @@ export interface BuildOptions {
 }
 
 /**
- * Writes `<outDir>/.vercel/output`, which is removed first.
+ * Writes `<outDir>/.vercel/output`, and removes what an earlier build left there. Each file comes by way of a rename, so
+ * that a program beside this one, which deploys the same folder, never sees half a file or none.
  *
  * @returns `sha256:<hex>` over the paths and contents of all files
  * @throws BuildFailure of esbuild, with the file and line, when a source does not compile
@@ -47,12 +48,18 @@ export async function buildFunctions(
   }
 
   const output = join(outDir, ".vercel", "output");
-  await rm(output, { recursive: true, force: true });
+  await mkdir(output, { recursive: true });
+  for (const entry of await readdir(output, { recursive: true, withFileTypes: true })) {
+    const found = join(entry.parentPath, entry.name);
+    if (!entry.isDirectory() && !files.has(relative(output, found))) await rm(found);
+  }
   const hash = createHash("sha256");
   for (const [path, contents] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const target = join(output, path);
     await mkdir(dirname(target), { recursive: true });
-    await writeFile(target, contents, { mode: 0o644 });
+    const temporary = join(outDir, `.${process.pid}.${randomUUID()}.tmp`);
+    await writeFile(temporary, contents, { mode: 0o644 });
+    await rename(temporary, target);
     hash.update(`${createHash("sha256").update(contents).digest("hex")}  ${path}\n`);
   }
   return { digest: `sha256:${hash.digest("hex")}` };
