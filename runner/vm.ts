@@ -80,6 +80,14 @@ export const snapshotSteps: readonly SnapshotStep[] = [
   root("chmod", "0755", WORKSPACE),
   root("chown", "-R", "0:0", INSTALL_DIR),
   root("chmod", "0755", INSTALL_DIR, BOOT_PATH),
+  // What the supervisor starts must be root's, with all that leads to it: some images give node to their default user.
+  shell(
+    "for program in node sh unshare setpriv prlimit mount ip perl; do " +
+      'path=$(command -v "$program") || continue; ' +
+      'for path in "$path" "$(readlink -f "$path")"; do while [ "$path" != / ]; do ' +
+      '[ -k "$path" ] || { chown -h 0:0 "$path"; [ -L "$path" ] || chmod go-w "$path"; } 2>/dev/null || :; ' +
+      'path=$(dirname "$path"); done; done; done',
+  ),
   shell(
     'for program in node sh unshare setpriv prlimit sha256sum; do command -v "$program" >/dev/null || ' +
       '{ echo "the image has no $program" >&2; exit 1; }; done; ' +

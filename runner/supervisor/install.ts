@@ -1,9 +1,8 @@
 /** Checks that what the supervisor is made of, and what it starts, is what was released and cannot be changed. */
 import { constants } from "node:fs";
-import { access, lstat, readdir, readFile, realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { access, lstat, readdir, readFile, readlink, realpath } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { fileDigest, type Manifest, manifestDigest, manifestSchema } from "../manifest.ts";
-import { EXECUTOR_USER } from "../vm.ts";
 import { BootError } from "./outcome.ts";
 
 /**
@@ -52,28 +51,41 @@ export async function checkOwned(dir: string, owners: ReadonlySet<number>): Prom
 }
 
 /**
- * Checks that the executor's user can change neither a file nor the folders that lead to it: programs that the
- * supervisor starts, and what it was started with.
+ * Checks that a program or file that the supervisor starts or reads belongs to those it trusts, and that nobody else can
+ * change it, a folder or a link that leads to it, or what these links name. Whom nobody trusts may own only what is
+ * mounted read-only.
  *
  * @throws BootError `bad_install`, naming the path and what is wrong with it.
  */
-export async function checkUnwritable(path: string): Promise<void> {
-  let current = await realpath(path).catch((error: NodeJS.ErrnoException) => {
-    throw bad(`${path} cannot be found (${error.code})`);
-  });
-  for (let isFile = true; ; isFile = false) {
-    const { uid, gid, mode } = await lstat(current);
-    // In a sticky folder only an entry's owner can replace it, and that was checked one level below.
-    const sticky = !isFile && (mode & 0o1000) !== 0;
-    const byOthers = (mode & 0o002) !== 0 && !sticky;
-    const byGroup = (mode & 0o020) !== 0 && gid === EXECUTOR_USER.gid;
-    if (uid === EXECUTOR_USER.uid || byGroup || byOthers) {
-      throw bad(`${current} can be written by the executor, who could replace ${path}`);
+export async function checkTrusted(path: string, owners: ReadonlySet<number>): Promise<void> {
+  const checked = new Set<string>();
+  const pending = [path];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (let current = next; !checked.has(current); current = dirname(current)) {
+      checked.add(current);
+      const stat = await lstat(current).catch((error: NodeJS.ErrnoException) => {
+        throw bad(`${current} cannot be found (${error.code})`);
+      });
+      if (stat.isSymbolicLink()) {
+        pending.push(resolve(await realpath(dirname(current)), await readlink(current)));
+      }
+      // In a sticky folder only an entry's owner can replace it, and the entry is checked. A link has no mode.
+      const shared = stat.isSymbolicLink() || (stat.isDirectory() && (stat.mode & 0o1000) !== 0);
+      const writable = !shared && ((stat.mode & 0o002) !== 0 || ((stat.mode & 0o020) !== 0 && !owners.has(stat.gid)));
+      if (owners.has(stat.uid) && !writable) continue;
+      if (!stat.isSymbolicLink() && (await isReadOnly(current))) continue;
+      const why = writable ? "can be written by others than root" : `belongs to uid ${stat.uid}, not to root`;
+      throw bad(`${current} ${why}, who could replace ${path}`);
     }
-    const parent = dirname(current);
-    if (parent === current) return;
-    current = parent;
   }
+}
+
+/** Whether root itself could not write it. */
+async function isReadOnly(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => false,
+    (error: NodeJS.ErrnoException) => error.code === "EROFS",
+  );
 }
 
 /**

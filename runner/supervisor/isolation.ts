@@ -29,6 +29,9 @@ export interface Launchers {
   readonly prlimit: string;
   /** Needed where the way is `namespaces`. */
   readonly mount?: string;
+  /** Either brings up loopback. */
+  readonly ip?: string;
+  readonly perl?: string;
 }
 
 /**
@@ -72,11 +75,12 @@ export interface ExecutorFolders {
 
 // Brings up the loopback device of an empty network namespace, for tests that listen on it. Best effort: neither program
 // is sure to be on the image, and nothing depends on it. SIOCSIFFLAGS with IFF_UP|IFF_RUNNING (netdevice(7)).
-const LOOPBACK_UP = [
-  "ip link set lo up 2>/dev/null",
-  'perl -MSocket -e \'socket(S, AF_INET, SOCK_DGRAM, 0) and $r = pack("a16 s x22", "lo", 0x41) and ioctl(S, 0x8914, $r)\' 2>/dev/null',
-  ":",
-].join(" || ");
+function loopbackUp({ ip, perl }: Launchers): string {
+  const call =
+    '-MSocket -e \'socket(S, AF_INET, SOCK_DGRAM, 0) and $r = pack("a16 s x22", "lo", 0x41) and ioctl(S, 0x8914, $r)\'';
+  const ways = [ip && `${quoted(ip)} link set lo up 2>/dev/null`, perl && `${quoted(perl)} ${call} 2>/dev/null`, ":"];
+  return ways.filter(Boolean).join(" || ");
+}
 
 // The first process of a PID namespace must collect every orphan. A shell that waits does; node, as the first process,
 // would leave them as zombies. Its background job gets the shell's own stdin back from descriptor 3.
@@ -109,10 +113,11 @@ export function isolated(
   isolation: Isolation,
   kind: ExecutorKind,
   network: ExecutorNetwork,
-  { unshare, setpriv, sh, prlimit, mount }: Launchers,
+  launchers: Launchers,
   folders: ExecutorFolders,
   program: readonly string[],
 ): string[] {
+  const { unshare, setpriv, sh, prlimit, mount } = launchers;
   const namespaces = ["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc"];
   if (network === "none") namespaces.push("--net");
   // Keeps the capabilities over the next `exec`, until loopback is up and setpriv has dropped them.
@@ -141,7 +146,7 @@ export function isolated(
     ...program,
   ];
   const steps = [FIRST_TO_END];
-  if (network === "none") steps.push(LOOPBACK_UP);
+  if (network === "none") steps.push(loopbackUp(launchers));
   if (isolation === "namespaces") {
     if (mount === undefined) throw new Error("mount is not on the PATH of the image");
     steps.push(readOnlyMounts(mount, folders));

@@ -13,7 +13,7 @@ import { CA_VARIABLES } from "../vm.ts";
 import { Calls } from "./calls.ts";
 import { planDeadline } from "./deadline.ts";
 import { type Executors, startExecutors } from "./executors.ts";
-import { checkInstall, checkOwned, checkUnwritable, findProgram, trustedOwners } from "./install.ts";
+import { checkInstall, checkOwned, checkTrusted, findProgram, trustedOwners } from "./install.ts";
 import { isolationHere, type Launchers } from "./isolation.ts";
 import { createLog, createRedact, type Log } from "./log.ts";
 import { BootError, EXIT_CODES, type Outcome } from "./outcome.ts";
@@ -142,15 +142,19 @@ async function checkEverything(
     findProgram("sh", path),
     findProgram("prlimit", path),
   ]);
-  const mount = await findProgram("mount", path).catch(() => undefined);
-  await checkOwned(installDir, await trustedOwners());
+  const [mount, ip, perl] = await Promise.all(
+    ["mount", "ip", "perl"].map((name) => findProgram(name, path).catch(() => undefined)),
+  );
+  const owners = await trustedOwners();
+  await checkOwned(installDir, owners);
   const authorities = [env.NODE_EXTRA_CA_CERTS, env.SSL_CERT_FILE].filter((file) => file !== undefined);
   const loaded = [join(installDir, "runner.mjs"), process.execPath, unshare, setpriv, sh, prlimit, ...authorities];
-  if (mount !== undefined) loaded.push(mount);
-  for (const file of loaded) await checkUnwritable(file);
+  const optional = { ...(mount && { mount }), ...(ip && { ip }), ...(perl && { perl }) };
+  loaded.push(...Object.values(optional));
+  for (const file of loaded) await checkTrusted(file, owners);
   const unchangeable = [...loaded, join(installDir, "boot.sh"), join(installDir, "manifest.json")];
   for (const file of loaded) unchangeable.push(await realpath(file));
-  return { launchers: { unshare, setpriv, sh, prlimit, ...(mount !== undefined && { mount }) }, unchangeable };
+  return { launchers: { unshare, setpriv, sh, prlimit, ...optional }, unchangeable };
 }
 
 /** What an executor and the commands in it see: where programs are and which certificate authorities to trust. */
