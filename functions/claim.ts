@@ -21,7 +21,7 @@ import { type ClaimLog, errorMessage, type Log } from "./log.ts";
 import { RUNNER_TAG, STARTING, sandboxName } from "./naming.ts";
 import { variablesOf } from "./policy.ts";
 import { isBeingStarted, runnerEnd } from "./runner-exit.ts";
-import { NameTakenError, type SandboxHandle, SnapshotMissingError } from "./sandboxes.ts";
+import { NameTakenError, PolicyRefusedError, type SandboxHandle, SnapshotMissingError } from "./sandboxes.ts";
 import { RunnerMismatchError, type SpawnDeps, type StartedRunner, startRunner } from "./spawn.ts";
 import { type SessionWork, sessionsToken, sessionWork, type WorkItem } from "./work-item.ts";
 
@@ -68,7 +68,9 @@ export async function claim(item: WorkItem, deps: ClaimDeps): Promise<ClaimOutco
     if (isPermanent(error)) return await refuse(work, errorMessage(error), { ...deps, log });
     const status = statusOf(error);
     const systematic =
-      error instanceof SnapshotMissingError || error instanceof RunnerMismatchError || status === 401 || status === 403;
+      [SnapshotMissingError, PolicyRefusedError, RunnerMismatchError].some((kind) => error instanceof kind) ||
+      status === 401 ||
+      status === 403;
     const reason = error instanceof NameTakenError ? "another claim is starting its sandbox" : errorMessage(error);
     return { kind: "left", sessionId: work.sessionId, reason: log.clean(reason), systematic };
   }

@@ -138,6 +138,20 @@ test.each([
   expect(d.api.trace().some((call) => call.endsWith("/cmd"))).toBe(false);
 });
 
+test("a policy that the API refuses by its schema is said to be one, without the property that the API blames", async () => {
+  d.anthropic.addSession("sesn_1");
+  d.anthropic.addSession("sesn_2");
+  const message = "Invalid request: `networkPolicy` should NOT have additional property `allow`.";
+  d.api.fault = ({ method, path }) =>
+    method === "POST" && path.endsWith("/sandboxes")
+      ? { status: 400, body: { error: { code: "bad_request", message } } }
+      : undefined;
+  expect((await started()).status).toBe(503);
+  expect(d.anthropic.queue).toHaveLength(1);
+  expect(d.lines.join("\n")).toMatch(/refused the bound network policy \(\d+ bytes\) by its schema/);
+  expect(d.lines.join("\n")).not.toContain("additional property");
+});
+
 test("when the sandbox cannot be created, the item is left and the next session is still served", async () => {
   d.anthropic.addSession("sesn_1");
   d.anthropic.addSession("sesn_2");

@@ -52,6 +52,7 @@ export interface SandboxHandle {
 export interface Sandboxes {
   /**
    * @throws SnapshotMissingError when the snapshot expired or was deleted
+   * @throws PolicyRefusedError when the API does not take the policy
    * @throws NameTakenError when a sandbox of that name exists
    */
   create(spec: SandboxSpec, signal?: AbortSignal): Promise<SandboxHandle>;
@@ -65,6 +66,11 @@ export interface Sandboxes {
 /** The snapshot is gone: no session can be served until another one was built. */
 export class SnapshotMissingError extends Error {
   override name = "SnapshotMissingError";
+}
+
+/** The API does not take the bound policy: no session can be served with it. */
+export class PolicyRefusedError extends Error {
+  override name = "PolicyRefusedError";
 }
 
 /** A sandbox of that name exists already. */
@@ -182,6 +188,14 @@ export function vercelSandboxes(fetch?: typeof globalThis.fetch): Sandboxes {
       );
     }
     const existing = status === 400 || status === 409 ? await find(spec.name, signal) : undefined;
+    if (existing === undefined && status === 400 && /networkPolicy/i.test(apiMessage(error))) {
+      // It names the first property that an older form of policies lacks, whatever is really wrong (§1.13).
+      throw new PolicyRefusedError(
+        `the sandbox API refused the bound network policy (${JSON.stringify(spec.networkPolicy).length} bytes) by its ` +
+          "schema; the property that it names is not to be believed: look at the policy's size and at what is new in it",
+        { cause: error },
+      );
+    }
     if (existing === undefined) throw error;
     if (existing.tags[CLAIM_TAG] === spec.tags[CLAIM_TAG]) return existing;
     throw new NameTakenError(`a sandbox named ${spec.name} exists already`, { cause: error });
@@ -203,4 +217,8 @@ function ignoreGone(error: unknown): void {
 
 function errorCode(error: unknown): unknown {
   return (error as { json?: { error?: { code?: unknown } } } | null)?.json?.error?.code;
+}
+
+function apiMessage(error: unknown): string {
+  return String((error as { json?: { error?: { message?: unknown } } } | null)?.json?.error?.message ?? "");
 }
