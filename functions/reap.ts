@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT_CODES } from "../runner/supervisor/outcome.ts";
 import { errorMessage, type Log } from "./log.ts";
 import { RUNNER_TAG, sandboxName } from "./naming.ts";
-import { ALREADY_STARTED, isBeingStarted, type RunnerEnd, runnerEnd } from "./runner-exit.ts";
+import { isBeingStarted, type RunnerEnd, runnerEnd } from "./runner-exit.ts";
 import type { Sandboxes, SandboxHandle } from "./sandboxes.ts";
 import type { StartedRunner } from "./spawn.ts";
 
@@ -88,6 +88,6 @@ async function remove(sandbox: SandboxHandle, end: RunnerEnd, { log }: ReapDeps)
   if (end === "gone") return log.info("sandbox.removed", { ...fields, outcome: "the sandbox had ended already" });
   if (end === "unstarted") return log.warn("sandbox.removed", { ...fields, outcome: "no runner was ever started" });
   // From 20 on, the item was never served (runner/supervisor/outcome.ts), but for the runner that gave way.
-  const level = end === 0 ? "info" : end >= 20 && end !== ALREADY_STARTED ? "error" : "warn";
+  const level = end === 0 ? "info" : end >= 20 && end !== EXIT_CODES.already_started ? "error" : "warn";
   log[level]("sandbox.removed", { ...fields, exitCode: end, outcome: exitMeaning(end) });
 }

@@ -14,11 +14,8 @@ import type { SandboxHandle } from "./sandboxes.ts";
 /** How a runner ended: its exit code, "gone" with its machine, or "unstarted" when there never was one. */
 export type RunnerEnd = number | "gone" | "unstarted";
 
-/** `boot.sh` ends with it when a runner was started in this machine before. */
-export const ALREADY_STARTED = 24;
-
 /** Codes by which a runner says that it left the work to another one. */
-const GAVE_WAY: ReadonlySet<number> = new Set([EXIT_CODES.lease_lost, ALREADY_STARTED]);
+const GAVE_WAY: ReadonlySet<number> = new Set([EXIT_CODES.lease_lost, EXIT_CODES.already_started]);
 
 /**
  * True while a claim may be at work on a sandbox that has no runner yet. Older ones are what a claim left that was cut,
