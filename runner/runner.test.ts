@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import lock from "../policies/support.lock.json" with { type: "json" };
 import { serializeHandover } from "./handover.ts";
@@ -177,22 +177,23 @@ describe.each(ways)("an executor kept apart by %s", (way) => {
   });
 
   // With a user of their own, executors of other tests would count too.
-  test.runIf(unprivileged)("that starts programs without end does not stop the heartbeat", async () => {
-    const supervisor = start();
-    const bomb =
-      "(i=0; while :; do sleep 60 & i=$((i+1)); echo $i > count; done) 2> /dev/null; : > full; exec sleep 60";
-    const running = fake.call("execute_command", { command: bomb });
-    while (!existsSync(join(runner.workspace, "full"))) await new Promise((resolve) => setTimeout(resolve, 20));
-    const count = Number(readFileSync(join(runner.workspace, "count"), "utf8"));
-    expect(count).toBeGreaterThan(500);
-    expect(count).toBeLessThan(1024);
-    const { heartbeats } = fake;
-    while (fake.heartbeats === heartbeats) await new Promise((resolve) => setTimeout(resolve, 20));
-    supervisor.child.kill("SIGTERM");
-    expect(await fake.result(running)).toMatchObject({ is_error: true });
-    expect(await supervisor.exited).toBe(13);
-    for (const file of ["count", "full"]) rmSync(join(runner.workspace, file));
-  });
+  if (unprivileged)
+    test("that starts programs without end does not stop the heartbeat", async () => {
+      const supervisor = start();
+      const bomb =
+        "(i=0; while :; do sleep 60 & i=$((i+1)); echo $i > count; done) 2> /dev/null; : > full; exec sleep 60";
+      const running = fake.call("execute_command", { command: bomb });
+      while (!existsSync(join(runner.workspace, "full"))) await new Promise((resolve) => setTimeout(resolve, 20));
+      const count = Number(readFileSync(join(runner.workspace, "count"), "utf8"));
+      expect(count).toBeGreaterThan(500);
+      expect(count).toBeLessThan(1024);
+      const { heartbeats } = fake;
+      while (fake.heartbeats === heartbeats) await new Promise((resolve) => setTimeout(resolve, 20));
+      supervisor.child.kill("SIGTERM");
+      expect(await fake.result(running)).toMatchObject({ is_error: true });
+      expect(await supervisor.exited).toBe(13);
+      for (const file of ["count", "full"]) rmSync(join(runner.workspace, file));
+    });
 
   test("reads nothing through a path that leads to the supervisor, nor through a link to it", async () => {
     const supervisor = start();
@@ -349,6 +350,15 @@ describe("a supervisor that must not start", () => {
   });
 });
 
+/** As on an image: this node is on PATH in a folder that the executor cannot fill, wherever the checkout lies. */
+const IMAGE_PATH = "/usr/local/bin:/usr/bin:/bin";
+
+/** Arguments of `unshare` that start a command with this node's folder in the place of /usr/local/bin. */
+function onImage(...command: string[]): string[] {
+  const script = 'mount --bind "$0" /usr/local/bin && exec "$@"';
+  return ["--mount", ...(isRoot ? [] : ["--map-root-user"]), "sh", "-c", script, dirname(process.execPath), ...command];
+}
+
 describe("boot.sh", () => {
   let parent: string;
   let base: string;
@@ -370,31 +380,31 @@ describe("boot.sh", () => {
   afterEach(() => rmSync(parent, { recursive: true }));
 
   const boot = (env: NodeJS.ProcessEnv, shell = "sh") =>
-    JSON.parse(execFileSync(shell, [join(base, "boot.sh")], { env, encoding: "utf8" }));
+    JSON.parse(execFileSync("unshare", onImage(shell, join(base, "boot.sh")), { env, encoding: "utf8" }));
 
   test.each(["sh", "bash"])("passes the handover on a descriptor and leaves it in no environment (%s)", (shell) => {
     const handover = serializeHandover(testHandover({ variables: { customer: "c".repeat(3000) } }));
-    const seen = boot({ PATH: process.env.PATH, HANDRAIL_HANDOVER: handover, ANTHROPIC_API_KEY: "key" }, shell);
+    const seen = boot({ PATH: IMAGE_PATH, HANDRAIL_HANDOVER: handover, ANTHROPIC_API_KEY: "key" }, shell);
     expect(JSON.parse(seen.handover)).toEqual(JSON.parse(handover));
     expect(seen.argv).toEqual(["supervisor"]);
-    expect(seen.env).toEqual({ PATH: process.env.PATH, HOME: "/root", LANG: "C.UTF-8" });
+    expect(seen.env).toEqual({ PATH: IMAGE_PATH, HOME: "/root", LANG: "C.UTF-8" });
     expect(`${seen.environ}${seen.cmdline}`).not.toMatch(/sesn_1|ANTHROPIC|a{32}/);
   });
 
   test("takes a handover literally, whatever a shell would make of it", () => {
     const handover = '{"a":"$(touch x) `id` $HOME \\\\ \\" HANDOVER \'"}';
-    expect(boot({ PATH: process.env.PATH, HANDRAIL_HANDOVER: handover }).handover).toBe(`${handover}\n`);
+    expect(boot({ PATH: IMAGE_PATH, HANDRAIL_HANDOVER: handover }).handover).toBe(`${handover}\n`);
   });
 
   test("keeps the certificate authorities, and only folders on PATH that the executor cannot fill", () => {
     const env = boot({
-      PATH: `/workspace/bin:.:bin::/tmp/x:/usr/../tmp:${process.env.PATH}`,
+      PATH: `/workspace/bin:.:bin::/tmp/x:/usr/../tmp:${IMAGE_PATH}`,
       HANDRAIL_HANDOVER: "{}",
       NODE_EXTRA_CA_CERTS: join(base, "boot.sh"),
       SSL_CERT_FILE: "/etc/a b's.pem",
       NODE_OPTIONS: "--require /workspace/x.js",
     }).env;
-    expect(env.PATH).toBe(process.env.PATH);
+    expect(env.PATH).toBe(IMAGE_PATH);
     expect(env).toMatchObject({ NODE_EXTRA_CA_CERTS: join(base, "boot.sh"), SSL_CERT_FILE: "/etc/a b's.pem" });
     expect(env).not.toHaveProperty("NODE_OPTIONS");
   });
@@ -402,8 +412,11 @@ describe("boot.sh", () => {
   test("starts one supervisor for a claim, however often the start is repeated, and another for the next", async () => {
     const supervisor = (handover: string) =>
       new Promise<[number | null, string]>((resolve) => {
-        const env = { PATH: process.env.PATH, HANDRAIL_HANDOVER: handover };
-        const child = spawn("sh", [join(base, "boot.sh")], { env, stdio: ["ignore", "pipe", "inherit"] });
+        const env = { PATH: IMAGE_PATH, HANDRAIL_HANDOVER: handover };
+        const child = spawn("unshare", onImage("sh", join(base, "boot.sh")), {
+          env,
+          stdio: ["ignore", "pipe", "inherit"],
+        });
         let output = "";
         child.stdout.on("data", (chunk) => {
           output += chunk;
@@ -422,14 +435,14 @@ describe("boot.sh", () => {
 
   test("cannot be started where claims cannot be kept", () => {
     writeFileSync(`${base}.claims`, "");
-    const env = { PATH: process.env.PATH, HANDRAIL_HANDOVER: "{}" };
-    const { status, stdout } = spawnSync("sh", [join(base, "boot.sh")], { env, encoding: "utf8" });
+    const env = { PATH: IMAGE_PATH, HANDRAIL_HANDOVER: "{}" };
+    const { status, stdout } = spawnSync("unshare", onImage("sh", join(base, "boot.sh")), { env, encoding: "utf8" });
     expect([status, JSON.parse(stdout).message]).toEqual([21, `${base}.claims cannot be made`]);
   });
 
   test("refuses to start without a handover", () => {
-    const { status, stdout } = spawnSync("sh", [join(base, "boot.sh")], {
-      env: { PATH: process.env.PATH },
+    const { status, stdout } = spawnSync("unshare", onImage("sh", join(base, "boot.sh")), {
+      env: { PATH: IMAGE_PATH },
       encoding: "utf8",
     });
     expect([status, JSON.parse(stdout).message]).toEqual([20, "HANDRAIL_HANDOVER is not set"]);

@@ -131,7 +131,9 @@ function filesIn(folder: string): string[] {
 function nodeForEverybody(base: string): string {
   if (!isRoot) return process.execPath;
   const id = String(EXECUTOR_USER.uid);
-  const { status } = spawnSync("setpriv", ["--reuid", id, "--regid", id, "--clear-groups", process.execPath, "-v"]);
+  // By way of a shell: setpriv itself has its capabilities until its exec is done, and gets through closed folders.
+  const drop = ["--reuid", id, "--regid", id, "--clear-groups", "/bin/sh", "-c", 'exec "$0" -v', process.execPath];
+  const { status } = spawnSync("setpriv", drop);
   if (status === 0) return process.execPath;
   const copy = join(base, "node");
   copyFileSync(process.execPath, copy);
