@@ -351,7 +351,8 @@ export function merged(several: readonly (readonly number[])[]): number[] {
   return [...new Set(several.flat())].sort((a, b) => a - b);
 }
 
-function rangeOf(bounds: readonly number[], sign: Sign): number {
+/** Index of the range that a sign is in: of the last bound that is at most the sign. */
+export function rangeOf(bounds: readonly number[], sign: Sign): number {
   let low = 0;
   let high = bounds.length;
   while (high - low > 1) {

@@ -1,5 +1,5 @@
 /** Finds a shortest word that is in some languages and not in others, in bounds. */
-import { type Automaton, contains, DEAD, merged, SEPARATOR, type Sign } from "./automaton.ts";
+import { type Automaton, contains, DEAD, merged, rangeOf, SEPARATOR, type Sign } from "./automaton.ts";
 
 /** How much may be looked at; shared by everything that one comparison asks. */
 export class Budget {
@@ -146,7 +146,7 @@ function representatives(automata: readonly Automaton[]): Sign[] {
   const chosen: Sign[] = [];
   const open = new Set(bounds.keys());
   const choose = (sign: Sign) => {
-    const range = lastAtMost(bounds, sign);
+    const range = rangeOf(bounds, sign);
     if (open.delete(range)) chosen.push(sign);
   };
   for (const sign of PREFERRED) choose(sign);
@@ -159,15 +159,4 @@ function representatives(automata: readonly Automaton[]): Sign[] {
     else if (last > 0xdfff) chosen.push(0xe000);
   }
   return [...chosen, SEPARATOR];
-}
-
-function lastAtMost(bounds: readonly number[], sign: Sign): number {
-  let low = 0;
-  let high = bounds.length;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if ((bounds[middle] ?? 0) <= sign) low = middle;
-    else high = middle;
-  }
-  return low;
 }
