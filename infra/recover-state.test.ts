@@ -17,7 +17,7 @@ let resources: object[];
 let pending: object[];
 let updates: { kind: string; result: string; startTime: string }[];
 let steps: object[] | undefined;
-let lock: { host: string; pid: number } | undefined;
+let lock: { host: string; pid: number } | "torn" | undefined;
 let commands: string[];
 let imported: { resources: Record<string, unknown>[]; pending_operations: unknown[] } | undefined;
 /** What Vercel has, by path. */
@@ -40,6 +40,7 @@ const run: RunPulumi = async (args) => {
   if (command.startsWith("stack history")) return ok(updates);
   if (command === "preview") return steps ? ok({ steps }) : { code: 1, stdout: "", stderr: "the program failed" };
   if (command === "stack import") {
+    if (lock === "torn") return { code: 1, stdout: "", stderr: "error: unexpected end of JSON input" };
     if (lock) {
       const held = `error: the stack is currently locked by 1 lock(s)\n created by me@${lock.host} (pid ${lock.pid}) at`;
       return { code: 1, stdout: "", stderr: held };
@@ -220,6 +221,24 @@ test("the lock of an engine that died is removed; of one that lives, or of anoth
   await expect(recover()).rejects.toThrow(
     /locked by process 1 on elsewhere\.example; when it is dead: npm run pulumi -- cancel/,
   );
+});
+
+test("a lock that an engine was killed in the middle of writing is removed, one that is being written is waited for", async () => {
+  lock = "torn";
+  expect(await recover()).toEqual(["the lock that a dead engine had begun to write was removed"]);
+  expect(commands).toContain("cancel");
+
+  commands = [];
+  lock = "torn";
+  const settles: RunPulumi = async (args) => {
+    const result = await run(args);
+    if (lock === "torn" && args.includes("import")) lock = { host: hostname(), pid: 4242 };
+    return result;
+  };
+  await expect(recover({ run: settles, isAlive: () => true })).rejects.toThrow(
+    /another update of the stack is running/,
+  );
+  expect(commands).not.toContain("cancel");
 });
 
 test("an answer of Vercel that is no answer stops the recovery before the state is touched", async () => {

@@ -58,6 +58,9 @@ type Resource = z.infer<typeof resource>;
 /** No update takes longer from the begin of an operation to the last time that it wrote its state, in ms. */
 const LONGEST_OPERATION_MS = 3_600_000;
 
+/** What the engine says about a lock file without content: its writer was killed before it could rename the file. */
+const TORN_LOCK = /unexpected end of JSON input/;
+
 /**
  * @returns what was done, in words; empty when there was nothing to do.
  * @throws when another update is running, or when Vercel or the engine cannot be asked.
@@ -171,8 +174,16 @@ async function importState(state: Exported, o: StateRecoveryOptions): Promise<st
   try {
     const file = join(folder, "stack.json");
     await writeFile(file, JSON.stringify(state), { mode: 0o600 });
-    const first = await o.run(["stack", "import", "--file", file]);
+    const write = ["stack", "import", "--file", file];
+    let first = await o.run(write);
+    // An engine that lives has written its lock whole by the second look.
+    if (TORN_LOCK.test(first.stderr)) first = await o.run(write);
     if (first.code === 0) return [];
+    if (TORN_LOCK.test(first.stderr)) {
+      await must(o.run, ["cancel", "--yes"]);
+      await must(o.run, write);
+      return ["the lock that a dead engine had begun to write was removed"];
+    }
     const holder = /created by \S+@(\S+) \(pid (\d+)\)/.exec(first.stderr + first.stdout);
     if (!holder) throw failed(["stack", "import"], first);
     const [, host, pid] = holder;
@@ -183,7 +194,7 @@ async function importState(state: Exported, o: StateRecoveryOptions): Promise<st
       throw new Error(`another update of the stack is running (process ${pid}); wait for it, or end it`);
     }
     await must(o.run, ["cancel", "--yes"]);
-    await must(o.run, ["stack", "import", "--file", file]);
+    await must(o.run, write);
     return [`the lock of the dead engine ${pid} was removed`];
   } finally {
     await rm(folder, { recursive: true });

@@ -35,7 +35,7 @@ describe("the local cloud's environment", () => {
     const env = environment();
     expect(Object.values(env).filter((value) => value.includes("real"))).toEqual([]);
     expect(env.HOME).toBe("/home/ada");
-    expect(env.PULUMI_BACKEND_URL).toBe(`file://${localDir}/state`);
+    expect(env.PULUMI_BACKEND_URL).toBe(`file://${localDir}/state?metadata=skip`);
   });
 
   it("names a file with the passphrase, which stays the same and only this user can read", () => {
@@ -79,7 +79,19 @@ it("a local cloud that is named stays local for somebody who is logged in to a r
     ambient: { ...person, PULUMI_ACCESS_TOKEN: "real", PULUMI_BACKEND_URL: "https://real.example" },
   });
   expect(env).not.toHaveProperty("PULUMI_ACCESS_TOKEN");
-  expect(env.PULUMI_BACKEND_URL).toBe(`file://${localDir}/state`);
+  expect(env.PULUMI_BACKEND_URL).toBe(`file://${localDir}/state?metadata=skip`);
+});
+
+describe("a file backend that a killed engine leaves readable", () => {
+  it.each([
+    ["file:///srv/state", "file:///srv/state?metadata=skip"],
+    ["file://~?no_tmp_dir=false", "file://~?no_tmp_dir=false&metadata=skip"],
+    ["file:///srv/state?metadata=", "file:///srv/state?metadata="],
+    ["s3://bucket?region=eu-central-1", "s3://bucket?region=eu-central-1"],
+    ["https://api.pulumi.example", "https://api.pulumi.example"],
+  ])("%s is used as %s", (given, used) => {
+    expect(pulumiEnvironment({ ambient: { ...person, PULUMI_BACKEND_URL: given } }).PULUMI_BACKEND_URL).toBe(used);
+  });
 });
 
 describe("the environment of a real backend", () => {

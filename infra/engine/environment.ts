@@ -69,6 +69,7 @@ export function pulumiEnvironment(options: EnvironmentOptions = {}): Record<stri
     // Node's fetch passes a proxy by unless it is told; the engine and the Go plugins use it anyway.
     ...(!local && (ambient.HTTPS_PROXY || ambient.https_proxy) && { NODE_USE_ENV_PROXY: "1" }),
     ...(local ? localEnvironment(at, options.localDir ?? at.local) : { PULUMI_HOME: ambient.PULUMI_HOME || at.home }),
+    ...(!local && ambient.PULUMI_BACKEND_URL && { PULUMI_BACKEND_URL: withoutSidecars(ambient.PULUMI_BACKEND_URL) }),
     ...(local && { PULUMI_STACK: ambient.PULUMI_STACK || "local" }),
     ...(options.stack !== undefined && { PULUMI_STACK: options.stack }),
     ...options.env,
@@ -95,12 +96,26 @@ function localEnvironment(at: ReturnType<typeof places>, localDir: string): Reco
   ensurePassphrase(passphrase);
   return {
     PULUMI_HOME: at.localHome,
-    PULUMI_BACKEND_URL: pathToFileURL(state).href,
+    PULUMI_BACKEND_URL: withoutSidecars(pathToFileURL(state).href),
     PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
     // What set-up did not put into this home is not to be had: say so at once instead of trying a download.
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     ...cloudEnvironment(join(localDir, "cloud.json")),
   };
+}
+
+/**
+ * The URL of a file backend that survives a killed engine.
+ *
+ * Unless told otherwise, the engine keeps each file's content type and checksum in a `.attrs` file beside it. The file
+ * itself comes by a rename, but its `.attrs` is written in place: an engine killed meanwhile leaves it empty, and no
+ * command reads the stack any more ("failed to load checkpoint: EOF"; gocloud.dev/blob/fileblob, `setAttrs`).
+ *
+ * @returns other backends' URLs as they are, and one that says itself what to do with metadata.
+ */
+export function withoutSidecars(url: string): string {
+  if (!url.startsWith("file:") || /[?&]metadata=/.test(url)) return url;
+  return `${url}${url.includes("?") ? "&" : "?"}metadata=skip`;
 }
 
 /** How the Vercel provider, which has no endpoint setting, reaches a local cloud that runs (vercel-provider.md). */

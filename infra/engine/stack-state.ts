@@ -19,7 +19,7 @@ export function findStack(localDir: string, cwd: string, stack: string): string 
  */
 export function needsRecovery(localDir: string, cwd: string, stack: string): boolean {
   const locks = join(localDir, "state", ".pulumi", "locks", "organization", projectName(cwd), stack);
-  if (existsSync(locks) && readdirSync(locks).some((name) => name.endsWith(".json"))) return true;
+  if (existsSync(locks) && readdirSync(locks).some((name) => !name.endsWith(".attrs"))) return true;
   const file = findStack(localDir, cwd, stack);
   if (!file) return false;
   const state = JSON.parse(readFileSync(file, "utf8")) as {

@@ -4,7 +4,7 @@
  * to do. One step each of what a stack's resources do differently: adoption by tag (Environment), by the builder
  * (Snapshot), by name (Project), by key (environment variable) and by meta (Deployment, new and replaced).
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -73,13 +73,26 @@ const KINDS: Record<Type | "Agent", keyof RemoteObjects> = {
   Deployment: "deployments",
 };
 
+const optionsOf = (stack: string) => ({ stack, localDir: stateDir, cwd });
+
+const recover = (stack: string) =>
+  recoverPendingOperations({
+    run: (args) => runPulumi(args, optionsOf(stack)),
+    vercel: {
+      fetch,
+      baseUrl: cloud.endpoints.vercelApiUrl,
+      token: cloud.endpoints.vercelToken,
+      teamId: cloud.endpoints.vercelTeamId,
+    },
+  });
+
 /** A stack of its own, in a local cloud where others are. */
 function scene(name: string, rows: readonly (readonly [victim: Victim, type: Type | "replaced Deployment"])[]) {
   describe(`stack ${name}`, () => {
     let stack: LocalStack;
     /** What other stacks have. */
     let others: RemoteObjects;
-    const options = () => ({ stack: name, localDir: stateDir, cwd });
+    const options = () => optionsOf(name);
 
     beforeAll(async () => {
       stack = new LocalStack({ endpoints, stateDir, name, cwd });
@@ -112,15 +125,7 @@ function scene(name: string, rows: readonly (readonly [victim: Victim, type: Typ
         // the engine still hears how operations end.)
         if (victim !== "language host") expect(await remote(type)).toBeGreaterThan(await ofState(type));
         expect(needsRecovery(stateDir, cwd, name)).toBe(true);
-        await recoverPendingOperations({
-          run: (args) => runPulumi(args, options()),
-          vercel: {
-            fetch,
-            baseUrl: cloud.endpoints.vercelApiUrl,
-            token: cloud.endpoints.vercelToken,
-            teamId: cloud.endpoints.vercelTeamId,
-          },
-        });
+        await recover(name);
         if (made[type].server === "vercel") expect(await remote(type)).toBe(await ofState(type));
       },
       LONG,
@@ -163,3 +168,19 @@ scene("handrail", [
   ["handrail provider", "Snapshot"],
   ["language host", "Deployment"],
 ]);
+
+test(
+  "an engine killed while it wrote its lock, or a checkpoint, leaves a stack that the next command reads",
+  async () => {
+    const state = join(stateDir, "state", ".pulumi");
+    // Beside a checkpoint there is nothing that is written in place.
+    expect((await readdir(state, { recursive: true })).filter((name) => name.endsWith(".attrs"))).toEqual([]);
+    const locks = join(state, "locks", "organization", "handrail", "engine");
+    await mkdir(locks, { recursive: true });
+    await writeFile(join(locks, "0c5e8f6e-5d0b-4f43-9a3c-8c0a2f6f6a51.json.18a2b3c4d5e6f708.tmp"), "");
+    expect(needsRecovery(stateDir, cwd, "engine")).toBe(true);
+    expect(await recover("engine")).toEqual(["the lock that a dead engine had begun to write was removed"]);
+    expect(needsRecovery(stateDir, cwd, "engine")).toBe(false);
+  },
+  LONG,
+);
