@@ -3,19 +3,12 @@
  * every other verb uses. Without a backend of your own (PULUMI_BACKEND_URL or PULUMI_ACCESS_TOKEN) that is the local
  * cloud's.
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import pc from "picocolors";
 import { isLocal, pulumiEnvironment } from "../infra/engine/environment.ts";
 import { places } from "../infra/engine/places.mjs";
 import { ensureLocalStack, exitCode, startPulumi } from "../infra/engine/pulumi.ts";
 import { stackName } from "../infra/engine/stack-config.ts";
 import { findStack, needsRecovery } from "../infra/engine/stack-state.ts";
-
-/** What `infra/recover.ts` offers, as far as this verb uses it. */
-interface Recovery {
-  recoverPendingOperations(o: { stack: string; log: (line: string) => void }): Promise<unknown>;
-}
 
 /** Commands that talk to the accounts; on the local stack they are the local cloud's. */
 const WANTS_CLOUD = new Set(["up", "update", "preview", "pre", "refresh", "destroy", "down", "import"]);
@@ -54,11 +47,9 @@ if (
   stack !== undefined &&
   (!local || needsRecovery(at.local, at.root, stack))
 ) {
-  const file = join(at.root, "infra", "recover.ts");
-  if (existsSync(file)) {
-    const { recoverPendingOperations } = (await import(file)) as Recovery;
-    await recoverPendingOperations({ stack, log: say });
-  }
+  // Loaded only when it is needed: most commands are over sooner than its libraries are read.
+  const { recoverPendingOperations } = await import("../infra/recovery/recover.ts");
+  await recoverPendingOperations({ stack, log: say });
 }
 
 const child = startPulumi(args, {}, "inherit");

@@ -3,6 +3,7 @@ import { linkSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync 
 import { delimiter, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
+import { isAlive } from "./is-alive.ts";
 import { places } from "./places.mjs";
 
 export interface EnvironmentOptions {
@@ -146,15 +147,6 @@ function parseJson(text: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -41,6 +41,9 @@ export interface PulumiResult {
   stderr: string;
 }
 
+/** Runs the engine on a stack that the one who passes it on has chosen: {@link runPulumi}, or what stands for it. */
+export type RunPulumi = (args: string[]) => Promise<PulumiResult>;
+
 /** Time between asking the engine to stop and killing it, in ms: it waits for the providers' operations under way. */
 const STOP_GRACE_MS = 30_000;
 

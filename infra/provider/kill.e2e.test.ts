@@ -15,7 +15,7 @@ import { type LocalCloud, startLocalCloud } from "../local/cloud.ts";
 import { LocalStack, randomSecrets } from "../local/stack.ts";
 import { copyCheckout } from "../local/stack-checkout.ts";
 import { type RemoteObjects, remoteObjects } from "../local/stack-objects.ts";
-import { recoverPendingOperations } from "../recover.ts";
+import { recoverPendingOperations } from "../recovery/recover.ts";
 import { type Moment, Trap, trapProxy, upKilledAt, type Victim } from "./testing/kill.ts";
 
 const trap = new Trap();

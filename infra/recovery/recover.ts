@@ -1,10 +1,10 @@
 /** Recovery as the verbs use it: the engine and the accounts of a stack, unless the caller brings its own. */
 import { readFile } from "node:fs/promises";
 import { ProxyAgent, fetch as undiciFetch } from "undici";
-import { isLocal, pulumiEnvironment } from "./engine/environment.ts";
-import { runPulumi } from "./engine/pulumi.ts";
-import { type RunPulumi, recoverState, type StateRecoveryOptions } from "./recover-state.ts";
-import type { VercelApi } from "./recover-vercel.ts";
+import { isLocal, pulumiEnvironment } from "../engine/environment.ts";
+import { type RunPulumi, runPulumi } from "../engine/pulumi.ts";
+import { recoverState, type StateRecoveryOptions } from "./recover-state.ts";
+import type { VercelApi } from "./vercel-objects.ts";
 
 export interface RecoveryOptions {
   /** Stack of the default `run`; the environment's unless given. */

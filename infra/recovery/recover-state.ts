@@ -13,19 +13,19 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { failingSince, plannedCreates } from "./recover-failed.ts";
+import { isAlive } from "../engine/is-alive.ts";
+import type { RunPulumi } from "../engine/pulumi.ts";
+import { failingSince, plannedCreates } from "./failed-update.ts";
 import {
   type FoundObject,
   findVercelObject,
   isRecognisable,
   type VercelApi,
   type WantedResource,
-} from "./recover-vercel.ts";
-
-/** Runs the engine on the stack: `infra/engine/pulumi.ts`. */
-export type RunPulumi = (args: string[]) => Promise<{ code: number; stdout: string; stderr: string }>;
+} from "./vercel-objects.ts";
 
 export interface StateRecoveryOptions {
+  /** Runs the engine on the stack. */
   readonly run: RunPulumi;
   /** Where Vercel's objects are looked up; called only when there is something to look up. */
   readonly vercel: VercelApi | (() => Promise<VercelApi>);
@@ -198,15 +198,6 @@ async function importState(state: Exported, o: StateRecoveryOptions): Promise<st
     return [`the lock of the dead engine ${pid} was removed`];
   } finally {
     await rm(folder, { recursive: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

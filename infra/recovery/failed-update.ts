@@ -1,7 +1,7 @@
 /** What an update that failed may have left behind, as the engine can still tell it: when it ran, and what it was about. */
 import { z } from "zod";
-import type { RunPulumi } from "./recover-state.ts";
-import type { WantedResource } from "./recover-vercel.ts";
+import type { RunPulumi } from "../engine/pulumi.ts";
+import type { WantedResource } from "./vercel-objects.ts";
 
 const history = z.array(z.looseObject({ kind: z.string(), result: z.string(), startTime: z.string() })).nullish();
 

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { beforeEach, expect, test } from "vitest";
-import { type RunPulumi, recoverState } from "./recover-state.ts";
+import type { RunPulumi } from "../engine/pulumi.ts";
+import { recoverState } from "./recover-state.ts";
 
 const PROJECT = "vercel:index/project:Project";
 const VARIABLE = "vercel:index/projectEnvironmentVariable:ProjectEnvironmentVariable";
