@@ -4,19 +4,13 @@ import { SESSION_TOKEN, SUPERVISOR_RULES } from "./built-in.ts";
 import { ruleLists } from "./check-rules.ts";
 import { credentialHeader } from "./credential-header.ts";
 import { PolicyError } from "./errors.ts";
+import type { Grant } from "./grant.ts";
 import { type Lock, type LockMatch, type LockRule, sealLock } from "./lock.ts";
-import { isTemplate, type ParsedRule, parseRule } from "./parse-rule.ts";
+import { isTemplate, parseRule } from "./parse-rule.ts";
 import { compareSpecificity } from "./path-order.ts";
 import { place } from "./place.ts";
-import { type AllowRule, BUILT_IN_VARIABLES, type Phase, type Policy } from "./policy.ts";
+import { BUILT_IN_VARIABLES, type Phase, type Policy } from "./policy.ts";
 import { refusalOf } from "./refusal.ts";
-
-/** An allow rule with its templates parsed. */
-export interface Grant extends ParsedRule {
-  readonly at: string;
-  readonly principal: string;
-  readonly rule: AllowRule;
-}
 
 /**
  * Compiles a policy.
@@ -36,17 +30,10 @@ export function compile(policy: Policy): Lock {
   };
   const hosts = (phase: Phase) => {
     const grants = grantsOf(policy, phase, (name) => Object.hasOwn(variables, name));
-    const names = [...new Set(grants.map(({ rule }) => rule.host))].sort();
     return Object.fromEntries(
-      names.map((host) => [
-        host,
-        hostRules(
-          policy.agent,
-          host,
-          grants.filter(({ rule }) => rule.host === host),
-          credentials,
-        ),
-      ]),
+      [...Map.groupBy(grants, ({ rule }) => rule.host)]
+        .sort(([a], [b]) => compareText(a, b))
+        .map(([host, own]) => [host, hostRules(policy.agent, host, own, credentials)]),
     );
   };
   return sealLock({

@@ -1,5 +1,5 @@
 /** What the firewall answers when it refuses: words for the model, which reads them as the result of its tool call. */
-import type { Grant } from "./compile.ts";
+import type { Grant } from "./grant.ts";
 import { describeHeaderConditions } from "./header-conditions.ts";
 import { isTemplate } from "./parse-rule.ts";
 import { describeQueryParams, type QueryParam } from "./query.ts";
