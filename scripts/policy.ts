@@ -4,7 +4,6 @@ import { join } from "node:path";
 import pc from "picocolors";
 import { checkPolicies } from "../policies/engine/check-policies.ts";
 import { compare } from "../policies/engine/compare/compare.ts";
-import { locksAtCommit } from "../policies/engine/compare/git-locks.ts";
 import { loadSide } from "../policies/engine/compare/load-side.ts";
 import { describeExplanation, explain } from "../policies/engine/explain.ts";
 import { loadExplainSource } from "../policies/engine/explain-source.ts";
@@ -119,9 +118,9 @@ async function comparePolicies(): Promise<number> {
     console.error(usage);
     return 1;
   }
-  const locksAt = (ref: string) => locksAtCommit(join(folder, ".."), "policies", ref);
+  const repository = { root: join(folder, ".."), folder: "policies" };
   const [from, to] = await Promise.all(
-    [before, after].map(async (name) => ({ name, side: await loadSide(name, locksAt) })),
+    [before, after].map(async (name) => ({ name, side: await loadSide(name, repository) })),
   );
   if (from === undefined || to === undefined) return 1;
   const comparison = compare(from.side, to.side);

@@ -10,8 +10,8 @@ import { compile } from "../engine/compile.ts";
 import { definePolicy } from "../engine/define.ts";
 import { type Lock, serializeLock } from "../engine/lock.ts";
 import { type Acceptance, newAcceptance } from "./acceptances.ts";
-import { committedSide, type Side } from "./committed.ts";
 import { gateCode, reviewSides } from "./gate.ts";
+import { committedSide, type Side } from "./sides.ts";
 import { CHANGES } from "./testing/samples.ts";
 
 const TODAY = "2026-11-21";
@@ -180,7 +180,7 @@ describe("a commit", () => {
 
   test.each(["nowhere", "--output=/tmp/x", "main:policies"])("is refused when git knows none: %s", async (ref) => {
     const root = await repository({ "support.lock.json": serializeLock(old) });
-    await expect(committedSide(root, "policies", ref)).rejects.toThrow(/git knows no commit/);
+    await expect(committedSide(root, "policies", ref)).rejects.toThrow(`git:${ref}: git knows no such commit here`);
   });
 
   test.each([

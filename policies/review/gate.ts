@@ -2,8 +2,8 @@
 import type { Comparison } from "../engine/compare/comparison.ts";
 import type { Side as CompareSide, LockSource } from "../engine/compare/sides.ts";
 import { ACCEPTANCES_FILE, parseAcceptances, passageOf } from "./acceptances.ts";
-import type { Side } from "./committed.ts";
 import { grows, type PolicyReview, type Review } from "./review.ts";
+import type { Side } from "./sides.ts";
 import { sourceLine } from "./source-line.ts";
 import { standingGrants } from "./standing-grants.ts";
 

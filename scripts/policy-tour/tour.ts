@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { compare } from "../../policies/engine/compare/compare.ts";
 import { reviewSides } from "../../policies/review/gate.ts";
 import type { Review } from "../../policies/review/review.ts";
-import { workingSide } from "../../policies/review/working-side.ts";
+import { workingSide } from "../../policies/review/sides.ts";
 import { EDITS, type Edit } from "./edits.ts";
 
 const root = join(import.meta.dirname, "..", "..");

@@ -99,7 +99,7 @@ test("a commit is judged by its locks, whatever the working tree holds", async (
 
 test("a base that git does not know is an error that says what to do", async () => {
   const { code, err } = await policy("check", "--base", "origin/nowhere");
-  expect(err).toMatch(/git knows no commit "origin\/nowhere" here\. Fetch it first/);
+  expect(err).toMatch(/git:origin\/nowhere: git knows no such commit here\. Fetch it first/);
   expect(code).toBe(1);
 });
 

@@ -5,7 +5,6 @@ import pc from "picocolors";
 import { compare } from "../../policies/engine/compare/compare.ts";
 import { parseLock } from "../../policies/engine/lock.ts";
 import { ACCEPTANCES_FILE, newAcceptance } from "../../policies/review/acceptances.ts";
-import { committedSide } from "../../policies/review/committed.ts";
 import { gateCode, reviewSides } from "../../policies/review/gate.ts";
 import { renderHtml } from "../../policies/review/html.ts";
 import { renderMarkdown } from "../../policies/review/markdown.ts";
@@ -13,8 +12,8 @@ import { checkPlaces, toolPlaces } from "../../policies/review/places.ts";
 import type { Review } from "../../policies/review/review.ts";
 import { CLAIMS, reviewDocument } from "../../policies/review/review-document.ts";
 import { renderSarif } from "../../policies/review/sarif.ts";
+import { committedSide, workingSide } from "../../policies/review/sides.ts";
 import { renderTerminal } from "../../policies/review/terminal.ts";
-import { workingSide } from "../../policies/review/working-side.ts";
 import { bundledAgents } from "../../runner/agents/registry.ts";
 import { EXECUTOR_USER, WORKSPACE } from "../../runner/vm.ts";
 

@@ -7,43 +7,41 @@ import supportPolicy from "../../support.policy.ts";
 import { compile } from "../compile.ts";
 import { serializeLock } from "../lock.ts";
 import { compare } from "./compare.ts";
-import { locksAtCommit } from "./git-locks.ts";
 import { loadSide } from "./load-side.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "handrail-sides-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const support = join(import.meta.dirname, "..", "..", "support.policy.ts");
-const noCommits = async () => [];
+const repository = { root: join(folder, "repository"), folder: "policies" };
 const load = (content: unknown) => {
   const file = join(folder, "policy.json");
   writeFileSync(file, typeof content === "string" ? content : JSON.stringify(content));
-  return loadSide(file, noCommits);
+  return loadSide(file, repository);
 };
 
 test("a policy, its lock, its folder and the commit of its lock are the same", async () => {
-  const repository = join(folder, "repository");
-  mkdirSync(join(repository, "policies"), { recursive: true });
-  const lockFile = join(repository, "policies", "support.lock.json");
+  mkdirSync(join(repository.root, "policies"), { recursive: true });
+  const lockFile = join(repository.root, "policies", "support.lock.json");
   writeFileSync(lockFile, serializeLock(compile(supportPolicy)));
   const git = (...args: string[]) =>
-    execFileSync("git", ["-C", repository, "-c", "user.name=t", "-c", "user.email=t@a.example", ...args]);
+    execFileSync("git", ["-C", repository.root, "-c", "user.name=t", "-c", "user.email=t@a.example", ...args]);
   git("init", "--quiet");
   git("add", ".");
   git("commit", "--quiet", "--message", "locks");
 
-  const policy = await loadSide(support, noCommits);
+  const policy = await loadSide(support, repository);
   const others = [
-    await loadSide(lockFile, noCommits),
-    await loadSide(join(support, ".."), noCommits),
-    await loadSide("git:HEAD", (ref) => locksAtCommit(repository, "policies", ref)),
+    await loadSide(lockFile, repository),
+    await loadSide(join(support, ".."), repository),
+    await loadSide("git:HEAD", repository),
   ];
   for (const other of others) expect(compare(policy, other)).toEqual({ verdict: "equivalent", changes: [] });
 
-  await expect(locksAtCommit(repository, "policies", "nowhere")).rejects.toThrow(
-    "git:nowhere: git knows no such commit",
+  await expect(loadSide("git:nowhere", repository)).rejects.toThrow("git:nowhere: git knows no such commit");
+  await expect(loadSide("git:HEAD", { ...repository, folder: "elsewhere" })).rejects.toThrow(
+    "there are no locks in elsewhere/",
   );
-  await expect(locksAtCommit(repository, "elsewhere", "HEAD")).rejects.toThrow("there are no locks in elsewhere/");
 });
 
 describe("a raw policy is refused", () => {
@@ -70,7 +68,7 @@ describe("a raw policy is refused", () => {
 });
 
 test("a file that is not there is named, with what could be", async () => {
-  await expect(loadSide("nowhere.json", noCommits)).rejects.toThrow(
+  await expect(loadSide("nowhere.json", repository)).rejects.toThrow(
     "nowhere.json: file: does not exist. Name a .policy.ts",
   );
 });
