@@ -8,6 +8,7 @@ import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { BUNDLE } from "../runner/bundle.ts";
 import { MAX_DURATION_MS } from "./limits.ts";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -86,18 +87,7 @@ async function bundles(): Promise<Map<string, Uint8Array>> {
     absWorkingDir: here,
     // Nothing is written: it only names the results.
     outdir: here,
-    bundle: true,
-    write: false,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    // Not for size: without it the bundle names its modules by their path on the building machine.
-    minify: true,
-    keepNames: true,
-    legalComments: "none",
-    // Some dependencies are CommonJS and require Node's modules, which an ES module cannot do by itself.
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-    logLevel: "silent",
+    ...BUNDLE,
   });
   return new Map(outputFiles.map(({ path, contents }) => [basename(path, ".js"), contents]));
 }

@@ -8,6 +8,7 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { BUNDLE } from "./bundle.ts";
 import { createManifest, fileDigest } from "./manifest.ts";
 
 /** A file of the runner, as it must lie in {@link INSTALL_DIR} of vm.ts. */
@@ -66,18 +67,7 @@ async function bundle(): Promise<Uint8Array> {
   const result = await build({
     entryPoints: [join(here, "main.ts")],
     absWorkingDir: here,
-    bundle: true,
-    write: false,
-    platform: "node",
-    format: "esm",
-    target: "node24",
-    // Not for size: without it the bundle names its modules by their path on the building machine.
-    minify: true,
-    keepNames: true,
-    legalComments: "none",
-    // Some dependencies are CommonJS and require Node's modules, which an ES module cannot do by itself.
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
-    logLevel: "silent",
+    ...BUNDLE,
   });
   const output = result.outputFiles[0];
   if (output === undefined) throw new Error("esbuild wrote no bundle for runner/main.ts");

@@ -1,21 +1,7 @@
 import { afterEach, expect, test } from "vitest";
-import type { Ready } from "../executor/protocol.ts";
+import { READY } from "../testing/executor-ready.ts";
 import { CommandExecutor } from "./command-executor.ts";
 import { ExecutorClient } from "./executor-client.ts";
-
-const ZERO = "0".repeat(16);
-const READY: Ready = {
-  type: "ready",
-  uid: 1,
-  gid: 1,
-  groups: [],
-  noNewPrivileges: true,
-  capabilities: { effective: ZERO, permitted: ZERO, inheritable: ZERO, bounding: ZERO, ambient: ZERO },
-  pidNamespace: "pid:[1]",
-  networkNamespace: "net:[1]",
-  loopback: true,
-  changeable: [],
-};
 
 const executors: CommandExecutor[] = [];
 

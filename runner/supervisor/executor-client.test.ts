@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { Ready } from "../executor/protocol.ts";
+import { READY } from "../testing/executor-ready.ts";
 import { ExecutorClient } from "./executor-client.ts";
 
 const clients: ExecutorClient[] = [];
@@ -7,20 +7,6 @@ const clients: ExecutorClient[] = [];
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.stop();
 });
-
-const ZERO = "0".repeat(16);
-const READY: Ready = {
-  type: "ready",
-  uid: 1,
-  gid: 1,
-  groups: [],
-  noNewPrivileges: true,
-  capabilities: { effective: ZERO, permitted: ZERO, inheritable: ZERO, bounding: ZERO, ambient: ZERO },
-  pidNamespace: "pid:[1]",
-  networkNamespace: "net:[1]",
-  loopback: true,
-  changeable: [],
-};
 
 /** A client of an executor that is a script: `say` writes a line, `message` is what came in. */
 function client(

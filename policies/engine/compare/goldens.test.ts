@@ -8,8 +8,8 @@ import { TICKET_HEADER } from "../ticket.ts";
 import { compare } from "./compare.ts";
 import type { Verdict } from "./comparison.ts";
 import { GOLDEN_CASES, sideOf } from "./golden-cases.ts";
+import { comparisonText } from "./golden-text.ts";
 import { matchesOf } from "./sides.ts";
-import { comparisonText } from "./text.ts";
 
 const folder = join(import.meta.dirname, "..", "..", "goldens");
 const schema = z.fromJSONSchema(JSON.parse(readFileSync(join(import.meta.dirname, "comparison.schema.json"), "utf8")));
@@ -30,7 +30,7 @@ describe.each(GOLDEN_CASES)("$name", ({ name, verdict, before, after }) => {
       name,
       `\nOLD ${compactJson(before, 120)}`,
       `NEW ${compactJson(after, 120)}\n`,
-      comparisonText(comparison, false),
+      comparisonText(comparison),
     ];
     const file = `${name.replaceAll(/[^a-z0-9]+/gi, "-").replaceAll(/^-|-$/g, "")}.txt`;
     await expect(`${text.join("\n")}\n`).toMatchFileSnapshot(join(folder, file));

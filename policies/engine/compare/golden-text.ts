@@ -1,23 +1,15 @@
-/** A comparison as a person reads it in a terminal. */
-import { createColors } from "picocolors";
+/** A comparison as the golden files in `policies/goldens` have it: plain lines that a person can check. */
 import type { Outcome } from "../evaluate.ts";
 import { describeOutcome } from "../inline-tests.ts";
-import type { Change, Comparison, Verdict } from "./comparison.ts";
+import type { Change, Comparison } from "./comparison.ts";
 
-/** Writes a comparison as lines, with or without colour. */
-export function comparisonText({ verdict, changes }: Comparison, colour: boolean): string {
-  const colours = createColors(colour);
-  const paint: Record<Verdict, (text: string) => string> = {
-    equivalent: colours.green,
-    narrower: colours.green,
-    wider: colours.red,
-    incomparable: colours.yellow,
-  };
+/** Writes a comparison as lines. */
+export function comparisonText({ verdict, changes }: Comparison): string {
   const lines = changes.flatMap((change) => [
-    `${paint[change.verdict](change.verdict.toUpperCase())} ${colours.bold(subject(change))}`,
+    `${change.verdict.toUpperCase()} ${subject(change)}`,
     ...details(change).map((line) => `  ${line}`),
   ]);
-  return [`${paint[verdict](verdict)}${changes.length === 0 ? "" : `: ${counted(changes)}`}`, ...lines].join("\n");
+  return [`${verdict}${changes.length === 0 ? "" : `: ${counted(changes)}`}`, ...lines].join("\n");
 }
 
 function subject({ agent, principal, phase, host, credential }: Change): string {
