@@ -1,7 +1,7 @@
 /**
  * An `up` of which a process is killed when an object was just made and nobody knows it yet, then the recovery that
  * `npm run pulumi -- up` begins with, then the next step's kill; at the end an `up` that works and one that has nothing
- * to do. One step each of what a stack's resources do differently: adoption by tag (Environment), by the builder
+ * to do; and a `destroy` that is killed in the same way. One step each of what a stack's resources do differently: adoption by tag (Environment), by the builder
  * (Snapshot), by name (Project), by key (environment variable) and by meta (Deployment, new and replaced).
  */
 import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { LocalStack, randomSecrets } from "../local/stack.ts";
 import { copyCheckout } from "../local/stack-checkout.ts";
 import { type RemoteObjects, remoteObjects } from "../local/stack-objects.ts";
 import { recoverPendingOperations } from "../recovery/recover.ts";
-import { type Moment, Trap, trapProxy, upKilledAt, type Victim } from "./testing/kill.ts";
+import { killedAt, type Moment, Trap, trapProxy, type Victim } from "./testing/kill.ts";
 
 const trap = new Trap();
 let cloud: LocalCloud;
@@ -119,7 +119,7 @@ function scene(name: string, rows: readonly (readonly [victim: Victim, type: Typ
           await stack.up();
           await stack.set({ secret: { crmToken: randomSecrets().crmToken } });
         }
-        const { output, code } = await upKilledAt(trap, victim, made[type], options());
+        const { output, code } = await killedAt("up", trap, victim, made[type], options());
         expect([trap.sprung, code], output).toEqual([true, victim === "engine" ? null : 1]);
         // The kill met what it was meant for: the object exists, and the state does not know it. (Without the program,
         // the engine still hears how operations end.)
@@ -154,6 +154,7 @@ scene("engine", [
   ["engine", "ProjectEnvironmentVariable"],
   ["engine", "Snapshot"],
   ["engine", "Deployment"],
+  ["engine", "replaced Deployment"],
 ]);
 
 scene("vercel", [
@@ -184,3 +185,47 @@ test(
   },
   LONG,
 );
+
+describe("destroy of stack engine", () => {
+  let before: RemoteObjects;
+  beforeAll(async () => {
+    before = await remoteObjects(cloud.endpoints);
+  });
+
+  test.each<[what: keyof RemoteObjects, Moment]>([
+    ["variables", { server: "vercel", method: "DELETE", path: /\/projects\/[^/]+\/env\/[^/]+$/ }],
+    ["agents", { server: "anthropic", method: "POST", path: /^\/v1\/agents\/[^/]+\/archive$/ }],
+  ])(
+    "engine killed when one of the %s is just gone: recovery leaves a stack that can be destroyed",
+    async (what, moment) => {
+      const { output, code } = await killedAt("destroy", trap, "engine", moment, optionsOf("engine"));
+      expect([trap.sprung, code], output).toEqual([true, null]);
+      expect((await remoteObjects(cloud.endpoints))[what].length).toBeLessThan(before[what].length);
+      expect(needsRecovery(stateDir, cwd, "engine")).toBe(true);
+      await recover("engine");
+    },
+    LONG,
+  );
+
+  test(
+    "the next destroy takes the rest, and nothing of another stack",
+    async () => {
+      const { code, stdout, stderr } = await runPulumi(["destroy", "--yes", "--skip-preview"], optionsOf("engine"));
+      expect(code, stdout + stderr).toBe(0);
+      const { stdout: state } = await runPulumi(["stack", "export"], optionsOf("engine"));
+      expect(JSON.parse(state).deployment.resources ?? []).toEqual([]);
+      const left = await remoteObjects(cloud.endpoints);
+      for (const [kind, own] of Object.entries({
+        environments: 1,
+        agents: 1,
+        projects: 1,
+        deployments: 1,
+        snapshots: 1,
+      })) {
+        const name = kind as keyof RemoteObjects;
+        expect([name, left[name].length]).toEqual([name, before[name].length - own]);
+      }
+    },
+    LONG,
+  );
+});

@@ -1,4 +1,4 @@
-/** Kills a process of an `up` at an exact point: a server has done what it was asked, and nobody has heard of it yet. */
+/** Kills a process of an `up` or a `destroy` at an exact point: a server has done what it was asked, and nobody has heard of it yet. */
 import { readdirSync, readFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -71,14 +71,15 @@ export async function trapProxy(
   };
 }
 
-/** Runs `up`, and kills the victim by SIGKILL when the moment comes. @returns what the engine said. */
-export async function upKilledAt(
+/** Runs `up` or `destroy`, and kills the victim by SIGKILL when the moment comes. @returns what the engine said. */
+export async function killedAt(
+  command: "up" | "destroy",
   trap: Trap,
   victim: Victim,
   moment: Moment,
   options: PulumiOptions,
 ): Promise<{ output: string; code: number | null }> {
-  const engine = startPulumi(["--non-interactive", "--color", "never", "up", "--yes", "--skip-preview"], options);
+  const engine = startPulumi(["--non-interactive", "--color", "never", command, "--yes", "--skip-preview"], options);
   const pid = engine.pid as number;
   trap.set(moment, () => {
     const victims = victim === "engine" ? [pid] : descendants(pid).filter((one) => COMMANDS[victim].test(one.command));
