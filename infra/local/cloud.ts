@@ -3,8 +3,9 @@
  * This file only composes them; each server has its own folder and README.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { acquireLock, type Lock } from "../engine/setup/lock.mjs";
 import { startAnthropic } from "./anthropic/server.ts";
 import { createAuthority } from "./authority.ts";
 import { OriginRegistry } from "./origins.ts";
@@ -57,10 +58,10 @@ export interface LocalCloud {
  * Starts every server on ports of the system's choice and writes `<stateDir>/cloud.json`, by which
  * `npm run pulumi` finds them.
  *
- * @throws when another local cloud that still runs has this folder.
+ * @throws when another local cloud that still runs has this folder, or it holds what no local cloud has made.
  */
 export async function startLocalCloud(o: LocalCloudOptions): Promise<LocalCloud> {
-  await claimFolder(o.stateDir);
+  const lock = await claimFolder(o.stateDir);
   const log =
     (source: LogSource) =>
     (record: Record<string, unknown>): void =>
@@ -79,6 +80,7 @@ export async function startLocalCloud(o: LocalCloudOptions): Promise<LocalCloud>
   const close = async () => {
     await rm(join(o.stateDir, "cloud.json"), { force: true });
     for (const end of closers.reverse()) await end();
+    lock.release();
   };
   try {
     const anthropic = await startAnthropic({
@@ -129,27 +131,45 @@ export async function startLocalCloud(o: LocalCloudOptions): Promise<LocalCloud>
   }
 }
 
-async function claimFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const owner = await readFile(join(folder, "cloud.json"), "utf8").then(
-    (text) => JSON.parse(text) as { pid: number; anthropicBaseUrl: string },
-    () => undefined,
-  );
-  if (owner !== undefined && owner.pid !== process.pid && (await answers(owner.anthropicBaseUrl))) {
+/** Says of a folder that a local cloud has made what is in it, and may remove it. */
+const MARK = ".handrail-local-cloud";
+const LOCK = "cloud.lock";
+/** What set-up and `npm run pulumi` put into the default folder before a cloud has run. */
+const OF_THE_ENGINE = new Set(["pulumi", "state", "passphrase"]);
+
+/** Takes a folder for as long as this cloud runs, and empties it. */
+async function claimFolder(folder: string): Promise<Lock> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === "EEXIST" ? "it is a file" : (error as Error).message;
     throw new Error(
-      `A local cloud runs already (process ${owner.pid}); end it with Ctrl-C in its terminal or: kill ${owner.pid}`,
+      `The local cloud cannot keep its state in ${folder}: ${reason}. Name a folder that is new or empty`,
     );
   }
-  for (const name of await readdir(folder)) {
-    // Set-up put the plugins there.
-    if (name !== "pulumi") await rm(join(folder, name), { recursive: true, force: true });
+  const lock = await acquireLock(join(folder, LOCK), (pid) => {
+    throw new Error(`A local cloud runs already (process ${pid}); end it with Ctrl-C in its terminal or: kill ${pid}`);
+  });
+  try {
+    // A process that finds the lock taken has a draft of its own beside it for a moment.
+    const names = (await readdir(folder)).filter((name) => !name.startsWith(LOCK));
+    const foreign = names.find((name) => !OF_THE_ENGINE.has(name));
+    if (!names.includes(MARK) && foreign !== undefined) {
+      throw new Error(
+        `The local cloud empties the folder of its state, and ${folder} holds what none has made (${foreign}). ` +
+          "Name a folder that is new or empty",
+      );
+    }
+    await writeFile(join(folder, MARK), "The local cloud removes whatever is in this folder when it starts.\n");
+    for (const name of names) {
+      // Set-up put the plugins there.
+      if (name !== "pulumi" && name !== MARK) await rm(join(folder, name), { recursive: true, force: true });
+    }
+    return lock;
+  } catch (error) {
+    lock.release();
+    throw error;
   }
-}
-
-/** Whether the cloud of a file is still there. A process id would not do: it may be somebody else's by now. */
-async function answers(anthropicBaseUrl: string): Promise<boolean> {
-  const response = await fetch(`${anthropicBaseUrl}/console/clock`).catch(() => undefined);
-  return response?.ok === true;
 }
 
 async function writeAtomically(file: string, text: string): Promise<void> {
