@@ -127,6 +127,26 @@ test("a policy change holds at once, and what is read back withholds values and 
   expect((await inside("curl -sS https://api.crm.example/v1/x")).stdout).toBe("customer");
 });
 
+test("the older form of a policy holds on create, on update and for the session", async () => {
+  const injectionRules = [{ domain: "api.crm.example", headers: { authorization: `Bearer ${SECRET}` } }];
+  const custom = { mode: "custom", allowedDomains: ["api.crm.example"], injectionRules } as unknown as NetworkPolicy;
+  const older = await cloud.create("older", custom);
+  const curl = async () => (await older.runCommand("curl", ["-sS", "https://api.crm.example/v1/older"])).exitCode;
+  seen.length = 0;
+  expect(await curl()).toBe(0);
+  expect(seen).toEqual([{ url: "/v1/older", authorization: `Bearer ${SECRET}` }]);
+  expect((await older.runCommand("curl", ["-sS", "https://opaque.example/"])).exitCode).toBe(6);
+  expect(older.currentSession().networkPolicy).toEqual({
+    allow: { "api.crm.example": [{ transform: [{ headers: { authorization: "<redacted>" } }] }] },
+  });
+  await older.update({ networkPolicy: { mode: "default-deny" } as unknown as NetworkPolicy });
+  expect(await curl()).toBe(6);
+  expect(older.currentSession().networkPolicy).toBe("deny-all");
+  await older.update({ networkPolicy: custom });
+  expect(await curl()).toBe(0);
+  await older.stop();
+});
+
 test("the decision log names the rule, and no secret", async () => {
   const { decisions } = (await (await cloud.console("GET", "decisions?sandbox=egress")).json()) as {
     decisions: object[];

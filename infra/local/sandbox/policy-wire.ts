@@ -1,28 +1,8 @@
 import type { NetworkPolicy } from "@vercel/sandbox";
-import { RE2JS } from "re2js";
 import { z } from "zod";
+import { fromLegacyPolicy, legacyPolicySchema } from "./policy-legacy.ts";
+import { cidr, domain, forwardURL, headers, match } from "./policy-parts.ts";
 
-const pattern = z.string().superRefine((source, context) => {
-  try {
-    RE2JS.compile(source);
-  } catch {
-    context.addIssue({ code: "custom", message: "not a regular expression of RE2" });
-  }
-});
-const matcher = z.strictObject({
-  exact: z.string().optional(),
-  startsWith: z.string().optional(),
-  regex: pattern.optional(),
-});
-const keyValue = z.strictObject({ key: matcher.optional(), value: matcher.optional() });
-const match = z.strictObject({
-  path: matcher.optional(),
-  method: z.array(z.string()).optional(),
-  queryString: z.array(keyValue).optional(),
-  headers: z.array(keyValue).optional(),
-});
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const headers = z.record(z.string().regex(TOKEN), z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/));
 const PROXY_MANAGED = new Set(["connection", "content-length", "transfer-encoding"]);
 const BODILESS = new Set([204, 205, 304]);
 const response = z
@@ -38,10 +18,6 @@ const response = z
     (r) => Object.keys(r.headers ?? {}).every((name) => !PROXY_MANAGED.has(name.toLowerCase())),
     "headers cannot set proxy-managed headers",
   );
-const forwardURL = z.url({ protocol: /^https$/ }).refine((text) => {
-  const url = new URL(text);
-  return !url.username && !url.search && !url.hash;
-}, "forwardURL takes no user, query or fragment");
 const rule = z
   .strictObject({
     match: match.optional(),
@@ -53,29 +29,36 @@ const rule = z
     (r) => [r.transform, r.forwardURL, r.response].filter((handler) => handler !== undefined).length === 1,
     "exactly one of transform, forwardURL or response must be provided",
   );
-/** `*`, or labels of which whole ones may be `*` (contracts/vercel-firewall.md §1.5). */
-const domain = z.string().regex(/^(\*|(\*|[a-z0-9_-]+)(\.(\*|[a-z0-9_-]+))+)$/i, "not a domain pattern");
-const subnets = z.strictObject({ allow: z.array(z.string()).optional(), deny: z.array(z.string()).optional() });
-
-const mode = z.strictObject({ mode: z.enum(["allow-all", "deny-all"]) });
-const custom = z.strictObject({
-  allow: z.union([z.array(domain), z.record(domain, z.array(rule))]).optional(),
+const subnets = z.strictObject({ allow: z.array(cidr).optional(), deny: z.array(cidr).optional() });
+const domains = z.array(domain);
+const rulesByDomain = z.record(z.string(), z.array(rule)).superRefine((byDomain, context) => {
+  for (const key of Object.keys(byDomain)) {
+    for (const { message } of domain.safeParse(key).error?.issues ?? [])
+      context.addIssue({ code: "custom", path: [], message });
+  }
+});
+const current = z.strictObject({
+  allow: either(Array.isArray, domains, rulesByDomain).optional(),
   subnets: subnets.optional(),
 });
 
-/** A policy as the SDK sends it (contracts/vercel-firewall.md §1.3, the V2 form), read into the SDK's own type. */
-export const networkPolicySchema = z
-  .unknown()
-  .transform((value, context) => {
-    const parsed = isMode(value) ? mode.safeParse(value) : custom.safeParse(value);
-    if (parsed.success) return parsed.data;
-    for (const issue of parsed.error.issues) context.addIssue({ ...issue, code: "custom" });
-    return z.NEVER;
-  })
-  .transform((policy) => ("mode" in policy ? policy.mode : policy) as NetworkPolicy);
+/** A policy in either form that the API takes (contracts/vercel-firewall.md §1.3), read into the SDK's own type. */
+export const networkPolicySchema = either(
+  (value) => typeof value === "object" && value !== null && "mode" in value,
+  legacyPolicySchema.transform(fromLegacyPolicy),
+  current.transform((policy) => policy as NetworkPolicy),
+);
 
-function isMode(value: unknown): boolean {
-  return typeof value === "object" && value !== null && "mode" in value;
+/** One of two schemas by a look at the value, so that what is wrong is said of the one that was meant. */
+function either<A extends z.ZodType, B extends z.ZodType>(isFirst: (value: unknown) => boolean, first: A, second: B) {
+  return z.unknown().transform((value, context): z.output<A> | z.output<B> => {
+    const parsed = isFirst(value) ? first.safeParse(value) : second.safeParse(value);
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues) {
+      context.addIssue({ code: "custom", path: issue.path, message: issue.message });
+    }
+    return z.NEVER;
+  });
 }
 
 /** The older form in which the API shows a policy: header values withheld, `response` rules absent. */
