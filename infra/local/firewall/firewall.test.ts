@@ -96,7 +96,20 @@ async function start(policy: NetworkPolicy = POLICY) {
   }
   const get = (path: string, headers: string[] = []) =>
     send([`GET ${path} HTTP/1.1`, `Host: ${HOST}`, ...headers, "Connection: close", "", ""].join("\r\n"));
-  return { firewall, send, get, seen, sockets, decisions, authority, port };
+  const plainPort = await listening(createTcpServer((socket) => firewall.acceptPlain(socket)));
+  /** Sends these bytes to port 80 and gives everything that comes back until the connection ends. */
+  function sendPlain(bytes: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(plainPort, "127.0.0.1", () => socket.write(bytes));
+      let text = "";
+      socket.on("data", (chunk) => {
+        text += chunk;
+      });
+      socket.on("error", reject);
+      socket.on("close", () => resolve(text));
+    });
+  }
+  return { firewall, send, sendPlain, get, seen, sockets, decisions, authority, port, plainPort };
 }
 
 test("a matching rule's headers replace every copy the guest sent, and only the origin sees them", async () => {
@@ -273,4 +286,48 @@ test("a key without rules lets any Host pass", async () => {
   const { send, seen } = await start();
   await send(head("GET / HTTP/1.1", "Host: fronted.example", "Connection: close"), "opaque.example");
   expect(seen[0]?.headers.host).toBe("fronted.example");
+});
+
+test("plain HTTP under a * key goes out as it is, each request by its own Host", async () => {
+  const { sendPlain, seen, decisions } = await start({ allow: { ...(POLICY as { allow: object }).allow, "*": [] } });
+  const request = (path: string, host: string, last = "X-Other: kept") =>
+    head(`GET ${path} HTTP/1.1`, `Host: ${host}`, "Authorization: mine", last);
+  const answer = await sendPlain(
+    `${request("/v1/a?q=1", HOST)}${request("/no", `${HOST.toUpperCase()}:80`)}${request("/", "unknown.example", "Connection: close")}`,
+  );
+  expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 200", "HTTP/1.1 502"]);
+  expect(seen.map(({ url, headers }) => [url, headers.authorization, headers["x-other"]])).toEqual([
+    ["/v1/a?q=1", "mine", "kept"],
+    ["/no", "mine", "kept"],
+  ]);
+  expect(decisions.list().map(({ host, path, outcome, status }) => [host, path, outcome, status])).toEqual([
+    [HOST, "/v1/a", "plain", 200],
+    [HOST, "/no", "plain", 200],
+    ["unknown.example", "/", "plain", 502],
+  ]);
+});
+
+test.each([
+  ["deny-all", "deny-all"],
+  ["keys without *", POLICY],
+  ["a wildcard that is not *", { allow: ["*.example", "*.*"] }],
+  ["ranges only", { subnets: { allow: ["0.0.0.0/0"] } }],
+] as [string, NetworkPolicy][])("plain HTTP under %s is reset", async (_what, policy) => {
+  const { sendPlain, seen, decisions } = await start(policy);
+  await expect(sendPlain(head("GET / HTTP/1.1", `Host: ${HOST}`))).rejects.toMatchObject({ code: "ECONNRESET" });
+  expect(seen).toEqual([]);
+  expect(decisions.list()).toMatchObject([{ kind: "connection", host: null, outcome: "denied" }]);
+});
+
+test("a live connection of plain HTTP is cut when the policy stops to let everything through", async () => {
+  const { firewall, plainPort } = await start("allow-all");
+  const socket = connect(plainPort, "127.0.0.1");
+  socket.write(head("GET /plain HTTP/1.1", `Host: ${HOST}`));
+  await new Promise<void>((resolve) => socket.once("data", () => resolve()));
+  const cut = new Promise((resolve) => socket.on("error", resolve));
+  firewall.setPolicy({ allow: { "*": [] } });
+  socket.write(head("GET /plain HTTP/1.1", `Host: ${HOST}`));
+  await new Promise<void>((resolve) => socket.once("data", () => resolve()));
+  firewall.setPolicy(POLICY);
+  await expect(cut).resolves.toMatchObject({ code: "ECONNRESET" });
 });

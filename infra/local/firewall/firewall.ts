@@ -53,6 +53,11 @@ export interface FirewallOptions {
 export interface Firewall {
   /** Takes over a connection that the sandbox opened to port 443 of any allowed name. */
   accept(socket: Socket): void;
+  /**
+   * Takes over a connection to port 80: plain HTTP, which only a policy that lets everything through carries, by Host
+   * and untouched by any rule. Reset otherwise.
+   */
+  acceptPlain(socket: Socket): void;
   /** Whether a name resolves under the policy of this moment. */
   resolves(name: string): boolean;
   /** Replaces the policy; open connections that it no longer carries are reset. */
@@ -63,9 +68,9 @@ export interface Firewall {
 
 type Route = { kind: "denied" | "raw" | "terminated"; domain: string | null; why: string };
 
-/** How a live connection was admitted; `host` is its TLS server name. */
+/** How a live connection was admitted; `host` is its TLS server name, null for plain HTTP, where each request has one. */
 interface Admission {
-  host: string;
+  host: string | null;
   route: Route;
 }
 
@@ -92,13 +97,21 @@ export function createFirewall(options: FirewallOptions): Firewall {
     });
   }
 
-  function route(host: string): Route {
+  function route(host: string | null): Route {
+    if (host === null) return plainRoute();
     if (policy === "allow-all") return { kind: "raw", domain: "*", why: "the policy allows everything" };
     if (policy === "deny-all") return { kind: "denied", domain: null, why: "the policy denies everything" };
     const { domain, why } = options.evaluate(policy, { method: "GET", host, target: "/", headers: [["host", host]] });
     if (domain === null) return { kind: "denied", domain: null, why };
     const rules = Array.isArray(policy.allow) ? [] : (policy.allow?.[domain] ?? []);
     return { kind: rules.length === 0 ? "raw" : "terminated", domain, why: `allowed by ${domain}` };
+  }
+
+  /** Plain HTTP names no host that could be trusted: contracts/vercel-firewall.md §1.9, §1.16. */
+  function plainRoute(): Route {
+    const open = policy === "allow-all" || (policy !== "deny-all" && hasKeyForAll(policy.allow));
+    if (!open) return { kind: "denied", domain: null, why: "plain HTTP needs allow-all or a * key" };
+    return { kind: "raw", domain: "*", why: "the policy lets everything through" };
   }
 
   function contextFor(host: string): Promise<SecureContext> {
@@ -155,10 +168,11 @@ export function createFirewall(options: FirewallOptions): Firewall {
   async function judge(request: IncomingMessage, answer: ServerResponse): Promise<void> {
     const admission = admissions.get(request.socket);
     if (!admission) return void answer.destroy();
-    const { host, route: way } = admission;
+    const { route: way } = admission;
+    const host = admission.host ?? plainHost(request);
     const method = request.method ?? "";
     const target = request.url ?? "";
-    const asked = { ...about(admission), method, path: pathOf(target) };
+    const asked = { ...about({ host, route: way }), method, path: pathOf(target) };
     const refusal = refuse(request, way.kind === "raw" ? null : host);
     if (refusal) {
       record({ ...asked, outcome: "refused", status: refusal.status, why: refusal.why });
@@ -167,7 +181,9 @@ export function createFirewall(options: FirewallOptions): Firewall {
     }
     const headers = headerPairs(request);
     if (way.kind === "raw") {
-      const entry = record({ ...asked, outcome: "plain", why: `${way.why}; the firewall stands for the origin's TLS` });
+      const how =
+        admission.host === null ? "no rule applies to plain HTTP" : "the firewall stands for the origin's TLS";
+      const entry = record({ ...asked, outcome: "plain", why: `${way.why}; ${how}` });
       entry.status = await send(request, answer, host, target, headers);
       return;
     }
@@ -207,14 +223,18 @@ export function createFirewall(options: FirewallOptions): Firewall {
     return 502;
   }
 
+  function take(socket: Socket): void {
+    waiting.add(socket);
+    socket.on("close", () => {
+      waiting.delete(socket);
+      admitted.delete(socket);
+    });
+    socket.on("error", () => socket.destroy());
+  }
+
   return {
     accept(socket) {
-      waiting.add(socket);
-      socket.on("close", () => {
-        waiting.delete(socket);
-        admitted.delete(socket);
-      });
-      socket.on("error", () => socket.destroy());
+      take(socket);
       greet(socket, (greeting) => {
         waiting.delete(socket);
         if (greeting.kind === "tls" && greeting.serverName !== null) {
@@ -224,6 +244,23 @@ export function createFirewall(options: FirewallOptions): Firewall {
         const why = greeting.kind === "other" ? greeting.why : "no server name in the TLS greeting";
         record({ kind: "connection", host: null, domain: null, rule: null, principal: null, outcome: "denied", why });
         socket.resetAndDestroy();
+      });
+    },
+    acceptPlain(socket) {
+      take(socket);
+      socket.once("data", (bytes) => {
+        waiting.delete(socket);
+        const admission = { host: null, route: plainRoute() };
+        if (admission.route.kind === "denied") {
+          record({ ...about(admission), kind: "connection", outcome: "denied", why: admission.route.why });
+          return void socket.resetAndDestroy();
+        }
+        admitted.set(socket, admission);
+        admissions.set(socket, admission);
+        socket.pause();
+        socket.unshift(bytes);
+        http.emit("connection", socket);
+        socket.resume();
       });
     },
     resolves(name) {
@@ -247,6 +284,14 @@ export function createFirewall(options: FirewallOptions): Firewall {
 
 function about({ host, route }: Admission) {
   return { kind: "request" as const, host, domain: route.domain, rule: null, principal: null };
+}
+
+function hasKeyForAll(allow: Exclude<NetworkPolicy, string>["allow"]): boolean {
+  return Array.isArray(allow) ? allow.includes("*") : Object.hasOwn(allow ?? {}, "*");
+}
+
+function plainHost(request: IncomingMessage): string {
+  return (request.headers.host ?? "").toLowerCase().replace(/:80$/, "");
 }
 
 function pathOf(target: string): string {

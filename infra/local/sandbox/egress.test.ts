@@ -83,6 +83,28 @@ test("an unlisted name does not resolve, a bare address is unreachable, plain HT
   expect((await inside("curl -sS http://api.crm.example/")).stderr).toMatch(/reset/i);
 });
 
+test("plain HTTP reaches an origin by its Host under allow-all and under a * key only, and no rule touches it", async () => {
+  const rules = [{ transform: [{ headers: { authorization: `Bearer ${SECRET}` } }] }];
+  const open = await cloud.create("open", "allow-all");
+  const curl = async (policy: NetworkPolicy, ...args: string[]) => {
+    await open.update({ networkPolicy: policy });
+    seen.length = 0;
+    const done = await open.runCommand("curl", ["-sS", "-w", " %{http_code}", ...args]);
+    return { out: await done.output("both"), seen: [...seen] };
+  };
+  const url = "http://api.crm.example/v1/plain?q=1";
+  for (const policy of ["allow-all", { allow: ["*"] }, { allow: { "*": rules, "api.crm.example": rules } }] as const) {
+    const { out, seen } = await curl(policy as NetworkPolicy, url);
+    expect(out).toBe("customer 200");
+    expect(seen).toEqual([{ url: "/v1/plain?q=1", authorization: undefined }]);
+  }
+  expect((await curl("allow-all", "http://absent.example/")).out).toMatch(/no origin is registered[\s\S]* 502$/);
+  for (const allow of [["api.crm.example"], ["*.crm.example"], { "api.crm.example": rules }] as const) {
+    expect(await curl({ allow } as NetworkPolicy, url)).toEqual({ out: expect.stringMatching(/reset/i), seen: [] });
+  }
+  await open.stop();
+});
+
 test("an unlisted server name on an allowed address is reset, a lying Host is refused", async () => {
   const connectTo = "--connect-to unlisted.example:443:api.crm.example:443";
   expect((await inside(`curl -sS ${connectTo} https://unlisted.example/`)).exitCode).toBe(35);

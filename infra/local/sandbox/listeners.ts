@@ -16,7 +16,7 @@ function give(name: string, handle: Server | Socket): Promise<void> {
 
 for (const [name, port] of [
   ["tls", 443],
-  ["http", 80],
+  ["plain", 80],
   ["dnsTcp", 53],
 ] as const) {
   const server = createServer();

@@ -12,13 +12,14 @@ const START_DEADLINE = 20_000;
 /** Listening sockets inside a sandbox's network namespace, served by this process. */
 export interface GuestNetwork {
   onTls(handler: (socket: Socket) => void): void;
+  onPlain(handler: (socket: Socket) => void): void;
   onDnsTcp(handler: (socket: Socket) => void): void;
   readonly dnsUdp: UdpSocket;
   close(): void;
 }
 
 /**
- * Opens the sockets that make up all of a sandbox's network. Plain HTTP is reset (contracts/vercel-firewall.md §1.9).
+ * Opens the sockets that make up all of a sandbox's network.
  *
  * @param pid A process inside the sandbox, as the host numbers it.
  * @param ownUserNamespace Whether the sandbox has a user namespace that must be entered first (no root).
@@ -54,18 +55,15 @@ export async function openGuestNetwork(pid: number, ownUserNamespace: boolean): 
       reject(new Error(`the sandbox's network could not be opened (exit ${code}): ${complaint.trim()}`));
     });
   });
-  const [tls, http, dnsTcp] = ["tls", "http", "dnsTcp"].map((name) => sockets.get(name) as Server);
+  const [tls, plain, dnsTcp] = ["tls", "plain", "dnsTcp"].map((name) => sockets.get(name) as Server);
   const dnsUdp = sockets.get("dnsUdp") as UdpSocket;
-  http?.on("connection", (socket) => {
-    socket.on("error", () => socket.destroy());
-    socket.once("data", () => socket.resetAndDestroy());
-  });
   return {
     onTls: (handler) => void tls?.on("connection", handler),
+    onPlain: (handler) => void plain?.on("connection", handler),
     onDnsTcp: (handler) => void dnsTcp?.on("connection", handler),
     dnsUdp,
     close() {
-      for (const server of [tls, http, dnsTcp]) server?.close();
+      for (const server of [tls, plain, dnsTcp]) server?.close();
       dnsUdp.close();
     },
   };

@@ -103,6 +103,7 @@ export function createSandboxes(options: SandboxesOptions) {
     });
     const resolver = createResolver(firewall.resolves, FIREWALL_ADDRESS);
     started.network.onTls(firewall.accept);
+    started.network.onPlain(firewall.acceptPlain);
     started.network.onDnsTcp((socket) => serveTcp(socket, resolver));
     serveUdp(started.network.dnsUdp, resolver);
     session.live = { started, firewall, disarm: () => {} };
