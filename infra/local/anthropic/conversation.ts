@@ -160,7 +160,9 @@ export class Conversation {
         session.inbox.push(event);
         return;
       case "system.message":
-        session.log.append({ ...event, processed_at: this.#now() });
+        // It belongs behind the message that it was sent with.
+        if (session.inbox.length > 0) session.inbox.push(event);
+        else session.log.append({ ...event, processed_at: this.#now() });
         return;
       case "user.interrupt":
         this.#interrupt(session, event);
@@ -248,12 +250,11 @@ export class Conversation {
 
   #readInbox(session: Session): void {
     for (const message of session.inbox.splice(0)) {
-      if (message.type === "user.message") {
+      // An outcome was processed on receipt.
+      if (message.type !== "user.define_outcome") session.log.append({ ...message, processed_at: this.#now() });
+      if (message.type === "user.message")
         session.lastMessage = textOf(message.content as { type: string; text?: string }[]);
-        session.log.append({ ...message, processed_at: this.#now() });
-      } else {
-        session.lastMessage = message.description as string;
-      }
+      else if (message.type === "user.define_outcome") session.lastMessage = message.description as string;
     }
     session.playback = this.#deps.brain.begin(session.agent.id, session.playback);
   }

@@ -219,6 +219,32 @@ test("a message that arrives while the brain works waits for the end of its turn
   expect(told).toEqual(["first", "one", "two", "second", "Done: the script has no further turns."]);
 });
 
+test("a system message is processed behind the message or the result that it was sent with", async () => {
+  const system = { type: "system.message", content: [{ type: "text", text: "be brief" }] };
+  const session = await server.startSession(await server.scene([{ say: "one" }, { call: [{ name: "lookup" }] }]));
+  const [call] = (await server.idle(session.id, "requires_action")).stop_reason.event_ids;
+  const stream = await open(session.id);
+  await send(session.id, result(call), system);
+  expect(types(await stream.untilIdle())).toEqual([
+    "user.custom_tool_result",
+    "system.message",
+    "system.message",
+    "session.status_running",
+    "session.status_idle",
+  ]);
+  await send(session.id, userMessage("again"), system);
+  const seen = (await stream.untilIdle()).filter(({ type }) => /message$/.test(type));
+  expect(seen.map(({ type, processed_at }) => [type, processed_at !== null])).toEqual([
+    ["user.message", false],
+    ["system.message", false],
+    ["user.message", true],
+    ["system.message", true],
+    ["agent.message", true],
+  ]);
+  const last = (await server.history(session.id)).filter(({ type }) => /message$/.test(type)).slice(-3);
+  expect(types(last)).toEqual(["user.message", "system.message", "agent.message"]);
+});
+
 test("an interrupt while the brain works drops what it was about to say", async () => {
   await server.raw("PATCH", "/console/knobs", { body: { thinkMs: 200 } });
   const session = await server.startSession(await server.scene([]));
