@@ -132,17 +132,29 @@ export function resolveTools(tools: z.infer<typeof toolsSchema>, servers: Defini
   });
 }
 
+/** Each side names the other, whichever of them a patch leaves as it was. @throws ApiError 400 naming the server */
+function assertServersMatch(tools: readonly ResolvedTool[], servers: Definition["mcp_servers"]): void {
+  const used = tools.flatMap((tool) => ("mcp_server_name" in tool ? [tool.mcp_server_name] : []));
+  servers.forEach(({ name }, i) => {
+    if (!used.includes(name)) throw badRequest(`mcp_servers.${i}: no tool of type mcp_toolset refers to "${name}"`);
+  });
+  const missing = used.find((name) => !servers.some((server) => server.name === name));
+  if (missing !== undefined) throw badRequest(`mcp_servers: a tool refers to "${missing}", which is not among them`);
+}
+
 /** `patch` over `old`: absent keeps, null clears, lists and scalars are replaced. @throws ApiError 400 */
 export function resolveDefinition(patch: DefinitionPatch, old?: Definition): Definition {
   const keep = <T>(value: T | null | undefined, kept: T | undefined, empty: T): T =>
     value === undefined ? (kept ?? empty) : (value ?? empty);
   const mcpServers = keep(patch.mcp_servers, old?.mcp_servers, []);
+  const tools = patch.tools === undefined ? (old?.tools ?? []) : resolveTools(patch.tools ?? [], mcpServers);
+  assertServersMatch(tools, mcpServers);
   return {
     name: patch.name ?? (old as Definition).name,
     model: patch.model === undefined ? (old as Definition).model : resolveModel(patch.model, old?.model),
     description: keep<string | null>(patch.description, old?.description, null),
     system: keep<string | null>(patch.system, old?.system, null),
-    tools: patch.tools === undefined ? (old?.tools ?? []) : resolveTools(patch.tools ?? [], mcpServers),
+    tools,
     skills: keep(patch.skills, old?.skills as never, []).map((skill) => ({
       ...skill,
       version: skill.version ?? "latest",

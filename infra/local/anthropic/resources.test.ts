@@ -206,3 +206,17 @@ test("errors carry the request id that the response names", async () => {
   expect(error).toMatchObject({ status: 404, type: "not_found_error", requestID: error.error.request_id });
   expect(error.requestID).toMatch(/^req_/);
 });
+
+test("an agent's MCP servers and the toolsets that refer to them must match, also after an update", async () => {
+  const servers = [{ type: "url", name: "wiki", url: "https://wiki.example/mcp" }] as const;
+  const toolset = { type: "mcp_toolset", mcp_server_name: "wiki" } as const;
+  const refused = (name: string) => ({ status: 400, message: expect.stringContaining(`"${name}\\"`) });
+  await expect(newAgent({ mcp_servers: servers })).rejects.toMatchObject(refused("wiki"));
+  await expect(newAgent({ tools: [toolset] })).rejects.toMatchObject(refused("wiki"));
+  const other = { ...toolset, mcp_server_name: "other" };
+  await expect(newAgent({ mcp_servers: servers, tools: [toolset, other] })).rejects.toMatchObject(refused("other"));
+  const { id } = await newAgent({ mcp_servers: servers, tools: [toolset] });
+  await expect(beta.agents.update(id, { mcp_servers: [] } as never)).rejects.toMatchObject(refused("wiki"));
+  await expect(beta.agents.update(id, { tools: [] } as never)).rejects.toMatchObject(refused("wiki"));
+  expect((await beta.agents.update(id, { tools: [], mcp_servers: [] } as never)).version).toBe(2);
+});
