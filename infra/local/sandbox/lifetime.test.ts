@@ -49,6 +49,21 @@ test("a session ends at its timeout, later when extended, and what it ran is kil
   await expect.poll(() => sandbox.runCommand("true").catch((error) => error.response.status)).toBe(410);
 });
 
+test("a session cannot be made longer than a plan allows, at once or bit by bit", async () => {
+  const cloud = await start({ clock: createClock() });
+  const day = 86_400_000;
+  const refused = { response: { status: 400 } };
+  await expect(cloud.create("too-long", "deny-all", { timeout: day + 1 })).rejects.toMatchObject(refused);
+  const sandbox = await cloud.create("long", "deny-all", { timeout: day - 2_000 });
+  await expect(sandbox.extendTimeout(2_001)).rejects.toMatchObject({
+    ...refused,
+    message: expect.stringContaining("`duration` would make the timeout 86400001 ms, and the longest is 86400000 ms"),
+  });
+  await sandbox.extendTimeout(2_000);
+  expect(sandbox.currentSession().timeout).toBe(day);
+  await expect(sandbox.extendTimeout(1_000)).rejects.toMatchObject(refused);
+});
+
 test("an expired snapshot cannot be started any more", async () => {
   const clock = createClock();
   const cloud = await start({ clock });

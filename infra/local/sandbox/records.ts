@@ -110,6 +110,6 @@ export function showCommand({ id, name, args, cwd, sessionId, exitCode, duration
 }
 
 export function showSnapshot(snapshot: Snapshot) {
-  const { sandbox: _sandbox, digest: _digest, ...shown } = snapshot;
+  const { projectId: _project, sandbox: _sandbox, digest: _digest, ...shown } = snapshot;
   return { ...shown, region: REGION };
 }

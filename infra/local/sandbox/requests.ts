@@ -5,7 +5,7 @@ import { networkPolicySchema } from "./policy-wire.ts";
 
 const DAY = 86_400_000;
 /** The longest session of the largest plan, in ms. */
-const LONGEST_TIMEOUT = DAY;
+export const LONGEST_TIMEOUT = DAY;
 
 const name = z
   .string()
@@ -15,7 +15,8 @@ const expiration = z
   .int()
   .refine((ms) => ms === 0 || (ms >= DAY && ms <= 3_650 * DAY), "0, or from 1 day to 10 years, in ms");
 const tags = z.record(z.string(), z.string().max(256)).refine((all) => Object.keys(all).length <= 5, "at most 5 tags");
-const ports = z.array(z.int().min(1024).max(65_535)).max(15);
+/** Nothing here could reach them: saying so beats a `sandbox.domain(port)` that throws later. */
+const ports = z.array(z.unknown()).max(0, "are not exposed here: leave them out, or send []");
 const env = z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/));
 const settings = {
   timeout: z.int().min(1000).max(LONGEST_TIMEOUT).optional(),
@@ -43,11 +44,13 @@ export const createBody = z
     ...settings,
     projectId: z.string().optional(),
     name: name.optional(),
-    runtime: z.string().optional(),
+    runtime: z.enum(["node26", "node24", "node22", "python3.13"]).optional(),
     image: z.string().max(255).optional(),
     env: env.optional(),
     source: z
-      .discriminatedUnion("type", [z.object({ type: z.literal("snapshot"), snapshotId: z.string() })])
+      .discriminatedUnion("type", [z.object({ type: z.literal("snapshot"), snapshotId: z.string() })], {
+        error: 'is not supported here: the only source is a snapshot, {type: "snapshot", snapshotId}',
+      })
       .optional(),
   })
   .refine((body) => !body.source || body.runtime === undefined, "a snapshot source takes no runtime")
@@ -82,18 +85,24 @@ export const extendBody = z.object({ duration: z.int().min(1000) });
 export const snapshotBody = z.object({ expiration: expiration.optional() });
 export const policyBody = networkPolicySchema;
 
-export const listQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  cursor: z.coerce.number().int().min(0).default(0),
-  sortBy: z.enum(["createdAt", "name", "statusUpdatedAt", "currentSnapshotId"]).default("createdAt"),
-  sortOrder: z.enum(["asc", "desc"]).default("desc"),
-  namePrefix: z.string().optional(),
-  name: z.string().optional(),
-  tags: z
-    .string()
-    .regex(/^[^:]+:/, "key:value")
-    .optional(),
-});
+export const listQuery = z
+  .object({
+    limit: z.coerce.number().int().min(1).max(100).default(20),
+    cursor: z.coerce.number().int().min(0).default(0),
+    sortBy: z.enum(["createdAt", "name", "statusUpdatedAt", "currentSnapshotId"]).default("createdAt"),
+    sortOrder: z.enum(["asc", "desc"]).default("desc"),
+    namePrefix: z.string().optional(),
+    name: z.string().optional(),
+    project: z.string().optional(),
+    tags: z
+      .string()
+      .regex(/^[^:]+:/, "key:value")
+      .optional(),
+  })
+  .refine((query) => query.namePrefix === undefined || query.sortBy === "name", {
+    path: ["namePrefix"],
+    message: "needs sortBy=name",
+  });
 
 /** One page of items that are already in order; the cursor is the offset of the next. */
 export function page<Item>(items: Item[], { limit, cursor }: { limit: number; cursor: number }) {
@@ -105,7 +114,7 @@ export function page<Item>(items: Item[], { limit, cursor }: { limit: number; cu
 /**
  * Checks a request at the door.
  *
- * @throws ApiError 400 naming the first property at fault; values are not repeated, they may be secrets.
+ * @throws ApiError 400 naming the first property at fault. Of values only domains and ranges are repeated: others may be secrets.
  */
 export function check<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const parsed = schema.safeParse(value);

@@ -17,6 +17,8 @@ export function addSandboxRoutes(app: Hono<FaultVariables>, sandboxes: Sandboxes
     session: showSession(sandbox.session),
     routes: [],
   });
+  const named = (c: Context<FaultVariables>) =>
+    sandboxes.getSandbox(c.req.param("name") ?? "", c.req.query("projectId"));
 
   const create = async (c: Context<FaultVariables>) =>
     c.json(whole(await sandboxes.create(check(createBody, await c.req.json()))));
@@ -27,7 +29,7 @@ export function addSandboxRoutes(app: Hono<FaultVariables>, sandboxes: Sandboxes
     const query = check(listQuery, c.req.query());
     const [key, ...value] = query.tags?.split(":") ?? [];
     const found = sandboxes
-      .list()
+      .list(query.project)
       .filter((each) => each.name.startsWith(query.namePrefix ?? ""))
       .filter((each) => key === undefined || each.tags?.[key] === value.join(":"));
     const { sortBy } = query;
@@ -38,7 +40,11 @@ export function addSandboxRoutes(app: Hono<FaultVariables>, sandboxes: Sandboxes
 
   app.get("/v2/sandboxes/sessions", (c) => {
     const query = check(listQuery, c.req.query());
-    const sorted = inOrder(sandboxes.listSessions(query.name), (each) => each.requestedAt, query.sortOrder);
+    const sorted = inOrder(
+      sandboxes.listSessions(query.project, query.name),
+      (each) => each.requestedAt,
+      query.sortOrder,
+    );
     const { slice, pagination } = page(sorted, query);
     return c.json({ sessions: slice.map(showSession), pagination });
   });
@@ -77,25 +83,31 @@ export function addSandboxRoutes(app: Hono<FaultVariables>, sandboxes: Sandboxes
 
   app.get("/v2/sandboxes/snapshots", (c) => {
     const query = check(listQuery, c.req.query());
-    const sorted = inOrder(snapshots.list(query.name), (each) => each.createdAt, query.sortOrder);
+    const sorted = inOrder(
+      sandboxes.listSnapshots(query.project, query.name),
+      (each) => each.createdAt,
+      query.sortOrder,
+    );
     const { slice, pagination } = page(sorted, query);
     return c.json({ snapshots: slice.map(showSnapshot), pagination });
   });
+  // Ancestry, siblings and anchors are not kept, and the path must not read as a snapshot's id.
+  app.get("/v2/sandboxes/snapshots/tree", (c) => c.notFound());
   app.get(SNAPSHOT, (c) => c.json({ snapshot: showSnapshot(snapshots.get(c.req.param("id"))) }));
   app.delete(SNAPSHOT, async (c) => c.json({ snapshot: showSnapshot(await snapshots.delete(c.req.param("id"))) }));
 
   app.get(SANDBOX, async (c) => {
-    const sandbox = sandboxes.getSandbox(c.req.param("name"));
+    const sandbox = named(c);
     const resumed = c.req.query("resume") === "true" && (await sandboxes.resume(sandbox));
     return c.json({ ...whole(sandbox), resumed });
   });
   app.patch(SANDBOX, async (c) => {
-    const sandbox = sandboxes.getSandbox(c.req.param("name"));
+    const sandbox = named(c);
     sandboxes.update(sandbox, check(updateBody, await c.req.json()));
     return c.json({ sandbox: showSandbox(sandbox), routes: [] });
   });
   app.delete(SANDBOX, async (c) => {
-    const sandbox = sandboxes.getSandbox(c.req.param("name"));
+    const sandbox = named(c);
     await sandboxes.remove(sandbox, c.req.query("deleteOrphanSnapshots") === "true");
     return c.json({ sandbox: showSandbox(sandbox) });
   });

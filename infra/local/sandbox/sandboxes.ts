@@ -11,7 +11,7 @@ import type { SandboxHost } from "./host.ts";
 import { GuestStartError, type Machine } from "./machine.ts";
 import { FIREWALL_ADDRESS } from "./network.ts";
 import type { Sandbox, Session, Status } from "./records.ts";
-import type { CommandBody, CreateBody, UpdateBody } from "./requests.ts";
+import { type CommandBody, type CreateBody, LONGEST_TIMEOUT, type UpdateBody } from "./requests.ts";
 import type { Snapshot, SnapshotStore } from "./snapshots.ts";
 
 /** Time as this server sees it. */
@@ -34,6 +34,7 @@ export interface SandboxesOptions {
   decisions: DecisionLog;
   /** Makes the token of a forwarded request. */
   identify(audience: string, claims: { project_id: string; sandbox_id: string; sandbox_name: string }): string;
+  /** Project of a call that names none. */
   projectId: string;
   log(message: string, fields: Record<string, unknown>): void;
 }
@@ -44,6 +45,8 @@ const DEFAULT_VCPUS = 2;
 /** ms; the documented default of 30 days (contracts/vercel-sandbox-api.md §3). */
 const SNAPSHOT_LIFETIME = 30 * 86_400_000;
 
+/** Names are unique per project. */
+const keyOf = (projectId: string, name: string) => `${projectId}/${name}`;
 const id = (prefix: string) => `${prefix}_${randomBytes(12).toString("hex")}`;
 
 /** The life of sandboxes: created, run, stopped, resumed, forgotten. */
@@ -162,6 +165,7 @@ export function createSandboxes(options: SandboxesOptions) {
       {
         id: id("snap"),
         sourceSessionId: session.id,
+        projectId: sandbox.projectId,
         sandbox: sandbox.name,
         createdAt: now,
         creationMethod: take ? "manual" : "auto",
@@ -174,15 +178,15 @@ export function createSandboxes(options: SandboxesOptions) {
     sandbox.updatedAt = now;
     const kept = sandbox.keepLastSnapshots?.count;
     if (kept !== undefined) {
-      const older = snapshots.list(sandbox.name).toSorted((a, b) => b.createdAt - a.createdAt);
+      const older = snapshots.list(sandbox.projectId, sandbox.name).toSorted((a, b) => b.createdAt - a.createdAt);
       for (const each of older.filter((other) => other.id !== snapshot.id).slice(kept - 1))
         await snapshots.delete(each.id);
     }
     return snapshot;
   }
 
-  function getSandbox(name: string): Sandbox {
-    const sandbox = sandboxes.get(name);
+  function getSandbox(name: string, projectId = options.projectId): Sandbox {
+    const sandbox = sandboxes.get(keyOf(projectId, name));
     if (!sandbox) throw notFound(`Sandbox ${name}`);
     return sandbox;
   }
@@ -205,16 +209,18 @@ export function createSandboxes(options: SandboxesOptions) {
 
   async function create(body: CreateBody): Promise<Sandbox> {
     const name = body.name ?? `sandbox-${randomBytes(6).toString("hex")}`;
-    if (sandboxes.has(name) || reserved.has(name)) {
+    const projectId = body.projectId ?? options.projectId;
+    const key = keyOf(projectId, name);
+    if (sandboxes.has(key) || reserved.has(key)) {
       throw badRequest(`A sandbox named ${name} already exists in this project: get it by its name instead.`);
     }
-    reserved.add(name);
+    reserved.add(key);
     try {
       const now = clock.now();
       const source = body.source?.snapshotId;
       const sandbox: Omit<Sandbox, "session"> = {
         name,
-        projectId: body.projectId ?? options.projectId,
+        projectId,
         persistent: body.persistent ?? true,
         timeout: body.timeout ?? DEFAULT_TIMEOUT,
         vcpus: body.resources?.vcpus ?? DEFAULT_VCPUS,
@@ -233,32 +239,32 @@ export function createSandboxes(options: SandboxesOptions) {
         ...(source !== undefined && { sourceSnapshotId: source }),
       };
       const session = await boot(sandbox, source);
-      sandboxes.set(name, session.sandbox);
+      sandboxes.set(key, session.sandbox);
       return session.sandbox;
     } finally {
-      reserved.delete(name);
+      reserved.delete(key);
     }
   }
 
-  const resuming = new Map<string, Promise<Session>>();
+  const resuming = new Map<Sandbox, Promise<Session>>();
 
   /** Boots a stopped sandbox again from what it was; one boot however many ask. */
   async function resume(sandbox: Sandbox): Promise<boolean> {
     const { session } = sandbox;
     if (session.live && !session.ending) return false;
     await session.ending;
-    const under = resuming.get(sandbox.name);
+    const under = resuming.get(sandbox);
     if (under) return under.then(() => true);
     if (sandbox.session !== session) return true;
     if (!sandbox.persistent)
       throw new ApiError(410, "sandbox_stopped", "The sandbox has stopped and keeps nothing to resume from.");
     const booting = boot(sandbox, sandbox.currentSnapshotId ?? sandbox.sourceSnapshotId);
-    resuming.set(sandbox.name, booting);
+    resuming.set(sandbox, booting);
     try {
       await booting;
       return true;
     } finally {
-      resuming.delete(sandbox.name);
+      resuming.delete(sandbox);
     }
   }
 
@@ -306,9 +312,14 @@ export function createSandboxes(options: SandboxesOptions) {
     getSandbox,
     getSession,
     getLive,
-    list: () => [...sandboxes.values()],
-    listSessions: (name: string | undefined) =>
-      [...sessions.values()].filter((each) => name === undefined || each.sandbox.name === name),
+    list: (projectId = options.projectId) => [...sandboxes.values()].filter((each) => each.projectId === projectId),
+    listSessions: (projectId = options.projectId, name?: string) =>
+      [...sessions.values()].filter(
+        ({ sandbox }) => sandbox.projectId === projectId && (name === undefined || sandbox.name === name),
+      ),
+    listSnapshots: (projectId = options.projectId, name?: string) => snapshots.list(projectId, name),
+    /** Of every project, the latest created last. */
+    everyNamed: (name: string) => [...sandboxes.values()].filter((each) => each.name === name),
     /** What runs in the machine for the API's file calls, as the default user. */
     fileTool(
       session: Session & Required<Pick<Session, "live">>,
@@ -325,15 +336,22 @@ export function createSandboxes(options: SandboxesOptions) {
       session.updatedAt = clock.now();
       session.live.firewall.setPolicy(policy);
     },
+    /** @throws ApiError 400 when no plan has sessions that long. */
     extend(session: Session, duration: number): void {
+      if (session.timeout + duration > LONGEST_TIMEOUT) {
+        throw badRequest(
+          `Invalid request: \`duration\` would make the timeout ${session.timeout + duration} ms, and the longest is ${LONGEST_TIMEOUT} ms.`,
+        );
+      }
       session.timeout += duration;
       session.updatedAt = clock.now();
       arm(session);
     },
     async remove(sandbox: Sandbox, withSnapshots: boolean): Promise<void> {
-      sandboxes.delete(sandbox.name);
+      sandboxes.delete(keyOf(sandbox.projectId, sandbox.name));
       await end(sandbox.session, "aborted");
-      if (withSnapshots) for (const each of snapshots.list(sandbox.name)) await snapshots.delete(each.id);
+      if (withSnapshots)
+        for (const each of snapshots.list(sandbox.projectId, sandbox.name)) await snapshots.delete(each.id);
     },
     async close(): Promise<void> {
       await Promise.allSettled([...sessions.values()].map((session) => end(session, "aborted")));

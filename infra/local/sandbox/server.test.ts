@@ -146,6 +146,73 @@ test("a name is taken once, a tag finds it, and pages follow each other", async 
   await sandbox.stop();
 });
 
+test("a name belongs to a project: another project does not find it, and may have one of its own", async () => {
+  const mine = await cloud.create("shared");
+  const other = { ...cloud.sdk, projectId: "prj_other" };
+  const missing = { response: { status: 404 } };
+  await expect(Sandbox.get({ ...other, name: "shared" })).rejects.toMatchObject(missing);
+  const theirs = await Sandbox.create({ ...other, name: "shared", persistent: false });
+  expect(theirs.currentSession().sessionId).not.toBe(mine.currentSession().sessionId);
+  expect((await Sandbox.get({ ...cloud.sdk, name: "shared" })).currentSession().sessionId).toBe(
+    mine.currentSession().sessionId,
+  );
+  const names = async (sdk: typeof cloud.sdk) => (await Sandbox.list(sdk)).sandboxes.map((each) => each.name);
+  expect(await names(other)).toEqual(["shared"]);
+  expect(await names({ ...cloud.sdk, projectId: "prj_none" })).toEqual([]);
+  const { snapshotId } = await theirs.snapshot();
+  const snapshots = async (sdk: typeof cloud.sdk) =>
+    (await Snapshot.list({ ...sdk, name: "shared" })).snapshots.map((each) => each.id);
+  expect(await snapshots(other)).toEqual([snapshotId]);
+  expect(await snapshots(cloud.sdk)).toEqual([]);
+  await theirs.delete();
+  await expect(Sandbox.get({ ...other, name: "shared" })).rejects.toMatchObject(missing);
+  expect((await mine.runCommand("true")).exitCode).toBe(0);
+  await mine.stop();
+});
+
+test("a call without a project is about the cloud's own", async () => {
+  const own = await Sandbox.create({ ...cloud.sdk, projectId: "prj_sandboxes", name: "own", persistent: false });
+  const call = (path: string) =>
+    fetch(`${cloud.api.url}/v2/sandboxes${path}`, { headers: { authorization: `Bearer ${TOKEN}` } });
+  expect((await call("/own")).status).toBe(200);
+  expect(await (await call("")).json()).toMatchObject({ sandboxes: [{ name: "own" }] });
+  await own.stop();
+});
+
+test.each([
+  ["exposed ports", { ports: [3000] }, "`ports` are not exposed here"],
+  [
+    "a git source",
+    { source: { type: "git", url: "https://git.example/a.git" } },
+    "`source.type` is not supported here",
+  ],
+  ["a runtime that is none", { runtime: "node1" }, '`runtime` Invalid option: expected one of "node26"'],
+  ["a range that is none", { networkPolicy: { subnets: { allow: ["notcidr"] } } }, '"notcidr" is no address range'],
+  ["a key that is an URL", { networkPolicy: { allow: { "http://bad/": [] } } }, '"http://bad/" is no domain pattern'],
+])("refuses %s on create", async (_what, params, message) => {
+  await expect(cloud.create("refused", "deny-all", params)).rejects.toMatchObject({
+    response: { status: 400 },
+    message: expect.stringContaining(message),
+  });
+});
+
+test("refuses ports on update, and a name's prefix without the order that it needs", async () => {
+  const sandbox = await cloud.create("portless", "deny-all", { ports: [], runtime: "node24" });
+  await expect(sandbox.update({ ports: [3000] })).rejects.toMatchObject({ response: { status: 400 } });
+  await expect(Sandbox.list({ ...cloud.sdk, namePrefix: "p" })).rejects.toMatchObject({
+    response: { status: 400 },
+    message: expect.stringContaining("`namePrefix` needs sortBy=name"),
+  });
+  await sandbox.stop();
+});
+
+test("a snapshot's tree is a call that does not exist here, not a snapshot that is missing", async () => {
+  await expect(Snapshot.tree({ ...cloud.sdk, snapshotId: "snap_1" })).rejects.toMatchObject({
+    response: { status: 404 },
+    message: expect.stringContaining("No such call: GET /v2/sandboxes/snapshots/tree"),
+  });
+});
+
 test("only the right token gets in", async () => {
   for (const [token, status] of [
     ["wrong", 401],

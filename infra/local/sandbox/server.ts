@@ -8,7 +8,7 @@ import { Hono } from "hono";
 import { evaluate } from "../../../policies/engine/evaluate.ts";
 import { createAuthority } from "../authority.ts";
 import { createDecisionLog, type DecisionEntry } from "../firewall/decisions.ts";
-import { ApiError } from "./api-error.ts";
+import { ApiError, notFound } from "./api-error.ts";
 import { addCommandRoutes } from "./command-routes.ts";
 import { removeDisk } from "./disk.ts";
 import { createFaults, type FaultVariables, faultBody } from "./faults.ts";
@@ -24,7 +24,7 @@ export interface SandboxApiOptions {
   /** Whether a bearer token may use this API. */
   checkToken(token: string): boolean;
   teamId: string;
-  /** Project of sandboxes whose creator names none. */
+  /** Project of a call that names none: what it creates belongs to it, and what it looks for is there. */
   projectId?: string;
   /** What a host name means to the firewall. */
   origins: { resolve(host: string): URL | undefined };
@@ -49,7 +49,7 @@ export interface SandboxApi {
   decisions(sandbox?: string): DecisionEntry[];
   /**
    * The policy that a running sandbox is under, with every value in it: what no client can read back. For the proof
-   * that its secrets are nowhere else.
+   * that its secrets are nowhere else. Of sandboxes of that name in several projects, the latest.
    *
    * @throws ApiError 404
    */
@@ -171,7 +171,11 @@ export async function startSandboxApi(options: SandboxApiOptions): Promise<Sandb
     url: `http://127.0.0.1:${port}`,
     executorMode: host.executorMode,
     decisions: (sandbox) => decisions.list(sandbox),
-    policyOf: (name) => sandboxes.getSandbox(name).session.policy,
+    policyOf(name) {
+      const sandbox = sandboxes.everyNamed(name).at(-1);
+      if (!sandbox) throw notFound(`Sandbox ${name}`);
+      return sandbox.session.policy;
+    },
     snapshotDisk: (id) => snapshots.disk(id),
     async close() {
       server.close();

@@ -7,7 +7,8 @@ import { measureDisk, removeDisk } from "./disk.ts";
 export interface Snapshot {
   id: string;
   sourceSessionId: string;
-  /** Name of the sandbox it was taken of. */
+  /** Project and name of the sandbox it was taken of. */
+  projectId: string;
   sandbox: string;
   status: "created" | "deleted";
   digest: string;
@@ -32,7 +33,7 @@ export interface SnapshotStore {
    * @throws ApiError 410 `snapshot_not_found` when it is unknown, deleted or expired.
    */
   disk(id: string): string;
-  list(sandbox?: string): Snapshot[];
+  list(projectId: string, sandbox?: string): Snapshot[];
   delete(id: string): Promise<Snapshot>;
 }
 
@@ -64,9 +65,12 @@ export function createSnapshotStore(folder: string, now: () => number): Snapshot
       snapshot.lastUsedAt = now();
       return diskOf(id);
     },
-    list: (sandbox) =>
+    list: (projectId, sandbox) =>
       [...all.values()].filter(
-        (each) => each.status === "created" && (sandbox === undefined || each.sandbox === sandbox),
+        (each) =>
+          each.status === "created" &&
+          each.projectId === projectId &&
+          (sandbox === undefined || each.sandbox === sandbox),
       ),
     async delete(id) {
       const snapshot = get(id);
