@@ -38,13 +38,13 @@ export function forward(
   identify: (audience: string) => string,
 ): Forwarding {
   const url = new URL(forwardURL);
-  const path = request.target.split("?", 1)[0] ?? "/";
   const added: [string, string][] = [
     ["host", url.host],
     ["vercel-forwarded-host", request.host],
     ["vercel-forwarded-scheme", "https"],
     ["vercel-forwarded-port", "443"],
-    ["vercel-forwarded-path", path],
+    // With the query: defineSandboxProxy (@vercel/sandbox proxy.js) makes the original URL of this header alone.
+    ["vercel-forwarded-path", request.target],
     ["vercel-sandbox-oidc-token", identify(forwardURL)],
   ];
   return {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { NetworkPolicy } from "@vercel/sandbox";
+import { defineSandboxProxy } from "@vercel/sandbox/proxy";
 import { afterEach, expect, test } from "vitest";
 import { evaluate } from "../../../policies/engine/evaluate.ts";
 import { createAuthority } from "../authority.ts";
@@ -165,10 +166,25 @@ test("a forwarded request says where it was going, whatever the guest claimed", 
       "vercel-forwarded-host": HOST,
       "vercel-forwarded-scheme": "https",
       "vercel-forwarded-port": "443",
-      "vercel-forwarded-path": "/elsewhere",
+      "vercel-forwarded-path": "/elsewhere?q=1",
       "vercel-sandbox-oidc-token": "token-for-https://proxy.example/base/",
     },
   });
+});
+
+test("the SDK's proxy makes the original URL of a forwarded request, query included", async () => {
+  const { get, seen } = await start();
+  await get("/elsewhere?q=1&token=a%2Fb");
+  const { url = "", headers } = seen[0] ?? {};
+  // It shows the request to its second handler too, since a token of the tests proves nothing.
+  const proxy = defineSandboxProxy(
+    () => new Response("proved"),
+    (request) => new Response(request.url),
+  );
+  const answer = await proxy(
+    new Request(`https://proxy.example${url}`, { headers: headers as Record<string, string> }),
+  );
+  expect(await answer.text()).toBe(`https://${HOST}/elsewhere?q=1&token=a%2Fb`);
 });
 
 test("a redirect is the guest's to follow", async () => {
