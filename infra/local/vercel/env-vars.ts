@@ -42,8 +42,7 @@ export function envVarRoutes(app: Hono, { store, now }: { store: Store; now: () 
     const project = store.project(c.req.param("project"));
     const body = await readJson(c, z.union([envVar, z.array(envVar).min(1)]));
     const upsert = c.req.query("upsert") === "true";
-    if (!Array.isArray(body))
-      return c.json({ created: shape(put(project, body, upsert, now()), false), failed: [] }, 201);
+    if (!Array.isArray(body)) return c.json({ created: shape(put(project, body, upsert, now()), false), failed: [] });
 
     const created: object[] = [];
     const failed: object[] = [];
@@ -55,7 +54,7 @@ export function envVarRoutes(app: Hono, { store, now }: { store: Store; now: () 
         failed.push(error.body);
       }
     }
-    return c.json({ created, failed }, 201);
+    return c.json({ created, failed });
   });
 
   app.get("/:v{v[0-9]+}/projects/:project/env/:id", (c) =>
