@@ -2,10 +2,11 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 
 /**
- * Reads the command line. `--help` prints the usage and ends with 0; what is not understood is named, with the usage, and
- * ends with 2.
+ * Reads the command line. `--help` prints the usage and ends with 0; what is not understood is named, with the usage.
+ *
+ * @param code what that ends with; 2, unless 2 means something else to the verb.
  */
-export function readArguments<const T extends ParseArgsConfig>(usage: string, config: T) {
+export function readArguments<const T extends ParseArgsConfig>(usage: string, config: T, code = 2) {
   if (process.argv.slice(2).includes("--help")) {
     process.stdout.write(`${usage}\n`);
     process.exit(0);
@@ -14,7 +15,7 @@ export function readArguments<const T extends ParseArgsConfig>(usage: string, co
     return parseArgs(config);
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${usage}\n`);
-    process.exit(2);
+    process.exit(code);
   }
 }
 

@@ -65,24 +65,31 @@ async function check(): Promise<number> {
   return values.base === undefined ? 0 : gate({ base: values.base, reports: values.reports });
 }
 
-const { positionals, values } = readArguments(usage, {
-  allowPositionals: true,
-  options: {
-    header: { type: "string", multiple: true, default: [] },
-    as: { type: "string", default: "sandbox" },
-    phase: { type: "string", default: "run" },
-    json: { type: "boolean", default: false },
-    markdown: { type: "boolean", default: false },
-    sarif: { type: "boolean", default: false },
-    html: { type: "boolean", default: false },
-    base: { type: "string" },
-    head: { type: "string" },
-    reports: { type: "string" },
-    for: { type: "string", default: "" },
-    reason: { type: "string", default: "" },
-    days: { type: "string", default: "14" },
+// 2 is the gate's answer that something grew.
+const USAGE_ERROR = 1;
+
+const { positionals, values } = readArguments(
+  usage,
+  {
+    allowPositionals: true,
+    options: {
+      header: { type: "string", multiple: true, default: [] },
+      as: { type: "string", default: "sandbox" },
+      phase: { type: "string", default: "run" },
+      json: { type: "boolean", default: false },
+      markdown: { type: "boolean", default: false },
+      sarif: { type: "boolean", default: false },
+      html: { type: "boolean", default: false },
+      base: { type: "string" },
+      head: { type: "string" },
+      reports: { type: "string" },
+      for: { type: "string", default: "" },
+      reason: { type: "string", default: "" },
+      days: { type: "string", default: "14" },
+    },
   },
-});
+  USAGE_ERROR,
+);
 
 /** A file by its path, or a policy of this repository by its agent's name. */
 async function policyFile(name: string): Promise<string> {
@@ -94,10 +101,11 @@ async function policyFile(name: string): Promise<string> {
 }
 
 async function explainRequest(): Promise<number> {
-  const [, file, method, url] = positionals;
-  if (file === undefined || method === undefined || url === undefined || !/^(?:run|setup)$/.test(values.phase)) {
+  const [, file, method, url, ...more] = positionals;
+  const isPhase = /^(?:run|setup)$/.test(values.phase);
+  if (file === undefined || method === undefined || url === undefined || more.length > 0 || !isPhase) {
     console.error(usage);
-    return 1;
+    return USAGE_ERROR;
   }
   const phase = values.phase === "setup" ? "setup" : "run";
   const explanation = explain(await loadExplainSource(await policyFile(file)), {
@@ -113,10 +121,11 @@ async function explainRequest(): Promise<number> {
 }
 
 async function comparePolicies(): Promise<number> {
-  const [, before, after] = positionals;
-  if (before === undefined || after === undefined) {
+  const [, before, after, ...more] = positionals;
+  const formats = [values.json, values.markdown, values.sarif, values.html].filter((format) => format);
+  if (before === undefined || after === undefined || more.length > 0 || formats.length > 1) {
     console.error(usage);
-    return 1;
+    return USAGE_ERROR;
   }
   const repository = { root: join(folder, ".."), folder: "policies" };
   const [from, to] = await Promise.all(

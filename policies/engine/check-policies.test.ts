@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkPolicies } from "./check-policies.ts";
+import { PolicyError } from "./errors.ts";
 import { loadExplainSource } from "./explain-source.ts";
 import { credential, principal } from "./invariants.ts";
 import { loadPolicy, type PolicyFile, writeLock } from "./policy-files.ts";
@@ -63,5 +64,13 @@ test("an explanation is asked of a policy, its lock or a raw policy, and of noth
   await writeFile(raw, '"deny-all"');
   expect(await loadExplainSource(raw)).toEqual({ raw: "deny-all" });
   await writeFile(raw, "{");
-  await expect(loadExplainSource(raw)).rejects.toThrow("Name a .policy.ts, a lock, or a raw networkPolicy");
+  await expect(loadExplainSource(raw)).rejects.toThrow("raw.json: content: is not JSON");
+  await expect(loadExplainSource(folder)).rejects.toThrow("file: is a folder. Name a .policy.ts file, a lock, or");
+  await expect(loadExplainSource(join(folder, "no.json"))).rejects.toThrow("no.json: file: does not exist. Name a");
+  await writeFile(raw, JSON.stringify({ allow: { "a.example": [{ match: { pth: {} }, transform: [] }] } }));
+  await expect(loadExplainSource(raw)).rejects.toThrow('allow["a.example"][0].match: Unrecognized key: "pth"');
+  for (const other of ["null", "42", '"allow-some"', "[]"]) {
+    await writeFile(raw, other);
+    await expect(loadExplainSource(raw)).rejects.toThrow(PolicyError);
+  }
 });

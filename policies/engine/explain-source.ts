@@ -1,13 +1,13 @@
-/** Reads what `explain` is asked about from a file. */
-import { readFile } from "node:fs/promises";
+/** Reads what `explain` and `lint` are asked about from a file. */
 import { basename, resolve } from "node:path";
 import { compile } from "./compile.ts";
 import { PolicyError } from "./errors.ts";
 import type { ExplainSource } from "./explain.ts";
-import { parseLock } from "./lock.ts";
-import type { NetworkPolicy } from "./network-policy.ts";
 import { loadPolicy } from "./policy-files.ts";
+import { kindOfPath, loadPolicyJson } from "./policy-json.ts";
 import { sourceLine } from "./source-line.ts";
+
+const WHAT = "a .policy.ts file, a lock, or a JSON file with a networkPolicy";
 
 /**
  * Loads a `.policy.ts`, a lock, or a JSON file with a raw network policy.
@@ -15,21 +15,14 @@ import { sourceLine } from "./source-line.ts";
  * @throws PolicyError naming the file, when it is none of them.
  */
 export async function loadExplainSource(file: string): Promise<ExplainSource> {
-  if (!file.endsWith(".json")) {
-    const { policy, source } = await loadPolicy(resolve(file));
-    const locate = (place: string) => {
-      const line = sourceLine(source, place);
-      return line === null ? null : { file: basename(file), line };
-    };
-    return { policy, lock: compile(policy), locate };
+  if ((await kindOfPath(file, WHAT)) === "folder") {
+    throw new PolicyError([{ place: "file", problem: "is a folder", fix: `Name ${WHAT}` }], file);
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(file, "utf8"));
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : "cannot be read";
-    throw new PolicyError([{ place: "file", problem, fix: "Name a .policy.ts, a lock, or a raw networkPolicy" }], file);
-  }
-  const isLock = typeof json === "object" && json !== null && "phases" in json;
-  return isLock ? { lock: parseLock(json) } : { raw: json as NetworkPolicy };
+  if (!file.endsWith(".ts")) return loadPolicyJson(file);
+  const { policy, source } = await loadPolicy(resolve(file));
+  const locate = (place: string) => {
+    const line = sourceLine(source, place);
+    return line === null ? null : { file: basename(file), line };
+  };
+  return { policy, lock: compile(policy), locate };
 }

@@ -1,4 +1,6 @@
 /** What becomes of one request, which rule decides, and why the rules before it did not. */
+import { isIP } from "node:net";
+import type { BoundPolicy } from "./bind.ts";
 import { PolicyError } from "./errors.ts";
 import { evaluate, type Outcome } from "./evaluate.ts";
 import { bindExample } from "./inline-tests.ts";
@@ -6,6 +8,7 @@ import type { Lock } from "./lock.ts";
 import { matchSubject, mismatch } from "./matcher.ts";
 import type { NetworkPolicy } from "./network-policy.ts";
 import type { Phase, Policy } from "./policy.ts";
+import { isWithin } from "./subnets.ts";
 import { TICKET_HEADER } from "./ticket.ts";
 
 /** What is asked about: a policy or its lock, or a network policy as Vercel takes it. */
@@ -49,6 +52,8 @@ export interface Explanation {
   /** Whose rule it is; null where it is nobody's. */
   readonly principal: string | null;
   readonly why: string;
+  /** About the principal that was asked for, where the policy does not know it. */
+  readonly note?: string;
   /** Rules of the same key that were tried before, each with the first of its conditions that did not hold. */
   readonly passedOver: readonly (ExplainedRule & { readonly why: string })[];
 }
@@ -56,11 +61,11 @@ export interface Explanation {
 /**
  * Explains a request. A policy is bound with its example variables (a lock, with `example`), placeholders and new tickets.
  *
- * @throws PolicyError when the URL or a header is malformed, or the principal is unknown.
+ * @throws PolicyError when the URL, the method or a header is malformed.
  */
 export function explain(source: ExplainSource, request: ExplainRequest): Explanation {
-  const [, host, target] = /^https:\/\/([^/?#]+)(\S*)$/.exec(request.url) ?? [];
-  if (host === undefined || target === undefined) throw wrong("url", "is not https://host/path", "Write the whole URL");
+  const { host, target } = partsOf(request.url);
+  if (!METHOD.test(request.method)) throw wrong("method", "is no HTTP method", "Write it as it is sent, e.g. GET");
   const headers = request.headers.map((line): [string, string] => {
     const [, name, value] = /^([^\s:]+):\s*(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined) throw wrong("header", "is not name: value", "Write --header 'a: b'");
@@ -69,18 +74,19 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
   const lock = "raw" in source ? null : source.lock;
   const bound =
     "raw" in source ? null : bindExample(source.policy ?? examplesOf(source.lock), source.lock, request.phase);
-  if (bound && request.as !== "sandbox") {
-    const ticket = Object.entries(bound.principals).find(([, principal]) => principal === request.as)?.[0];
-    if (ticket === undefined) {
-      const known = ["sandbox", ...Object.values(bound.principals)].join(", ");
-      throw wrong("as", `there is no principal ${JSON.stringify(request.as)}`, `Use one of ${known}`);
-    }
-    headers.push([TICKET_HEADER, ticket]);
-  }
-  const wire = { method: request.method, host, target: target === "" ? "/" : target, headers };
   const policy = "raw" in source ? source.raw : (bound?.networkPolicy ?? "deny-all");
+  const ticket = Object.entries(bound?.principals ?? {}).find(([, principal]) => principal === request.as)?.[0];
+  if (ticket !== undefined) headers.push([TICKET_HEADER, ticket]);
+  const note = ticket === undefined && request.as !== "sandbox" ? noteOn(request.as, lock, bound) : null;
+  const noted = note === null ? {} : { note };
+  const nothing = { domain: null, rule: null, principal: null, passedOver: [], ...noted };
+  if (lock?.tools[request.as]?.network === "none") {
+    return { outcome: { kind: "denied" }, ...nothing, why: `${request.as} has no network` };
+  }
+  if (isIP(bare(host)) !== 0) return { ...ofAddress(policy, bare(host)), ...nothing };
+  const wire = { method: request.method, host, target: target === "" ? "/" : target, headers };
   const { outcome, domain, index, principal, why } = evaluate(bound ?? policy, wire);
-  if (domain === null) return { outcome, domain, rule: null, principal, why, passedOver: [] };
+  if (domain === null) return { outcome, ...nothing, principal, why };
 
   const lockRules = lock?.phases[request.phase][domain] ?? [];
   const explained = (index: number): ExplainedRule => {
@@ -94,11 +100,55 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
     const others = holder !== null && holder !== "sandbox" && holder !== request.as;
     return { ...explained(i), why: others ? `it is for ${holder} alone` : (mismatch(rule.match, subject) ?? "") };
   });
-  return { outcome, domain, rule: index === null ? null : explained(index), principal, why, passedOver };
+  return { outcome, domain, rule: index === null ? null : explained(index), principal, why, passedOver, ...noted };
+}
+
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Host and target of a URL, nothing in them normalised. */
+function partsOf(url: string): { host: string; target: string } {
+  const [, scheme = "", authority = "", target = ""] = /^([a-z]+):\/\/([^/?#]+)(\S*)$/i.exec(url) ?? [];
+  if (scheme.toLowerCase() === "http") {
+    throw wrong("url", "is plain HTTP, which rules do not hold for", "Write https://host/path");
+  }
+  if (scheme.toLowerCase() !== "https") throw wrong("url", "is not https://host/path", "Write the whole URL");
+  const host = authority.replace(/:443$/, "");
+  if (host.includes("@") || (!host.startsWith("[") && host.includes(":"))) {
+    const fix = "Write https://host/path: policies know host names, on whatever port";
+    throw wrong("url", "names a user or a port", fix);
+  }
+  return { host, target };
+}
+
+/** An address without the brackets of IPv6. */
+function bare(host: string): string {
+  return host.replace(/^\[(.*)\]$/, "$1");
+}
+
+/** Addresses are decided by `subnets` alone (contracts/vercel-firewall.md §1.10). */
+function ofAddress(policy: NetworkPolicy, address: string): Pick<Explanation, "outcome" | "why"> {
+  const open: Outcome = { kind: "plain", hostFree: true, opaque: true };
+  if (policy === "allow-all") return { outcome: open, why: "the policy allows everything" };
+  const { allow = [], deny = [] } = typeof policy === "string" ? {} : (policy.subnets ?? {});
+  const holds = (ranges: readonly string[]) => ranges.find((range) => isWithin(address, range));
+  const [allowed, denied] = [holds(allow), holds(deny)];
+  if (allowed !== undefined && denied === undefined) {
+    return { outcome: open, why: `${allowed} in subnets.allow is reached past every rule` };
+  }
+  const why = denied === undefined ? `no range in subnets.allow has ${address}` : `${denied} is in subnets.deny`;
+  return { outcome: { kind: "denied" }, why };
+}
+
+/** What to say of somebody who has no ticket. */
+function noteOn(as: string, lock: Lock | null, bound: BoundPolicy | null): string | null {
+  if (lock === null) return `a raw policy knows no principals: ${as} is anybody`;
+  if (lock.tools[as] !== undefined) return null;
+  const known = ["sandbox", ...Object.values(bound?.principals ?? {})].join(", ");
+  return `nobody is called ${as} here (there are ${known}): whoever it is has what the sandbox has`;
 }
 
 /** An explanation as lines for people, the outcome left out. */
-export function describeExplanation({ rule, why, passedOver }: Explanation): string[] {
+export function describeExplanation({ rule, why, note, passedOver }: Explanation): string[] {
   const name = ({ index, at, source }: ExplainedRule) => {
     const place = source ? `${source.file}:${source.line}` : null;
     const shown = [at, place].filter((part) => part !== null).join(", ");
@@ -106,6 +156,7 @@ export function describeExplanation({ rule, why, passedOver }: Explanation): str
   };
   return [
     rule === null || rule.at === null ? why : `${name(rule)} of ${rule.domain} is the first that matches`,
+    ...(note === undefined ? [] : [`note: ${note}`]),
     ...passedOver.map((passed) => `${name(passed)}: ${passed.why}`),
   ];
 }

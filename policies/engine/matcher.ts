@@ -15,18 +15,19 @@ export interface MatchSubject {
   readonly headers: readonly (readonly [string, string])[];
 }
 
-/** Takes a request apart. */
+/** Takes a request apart. Every request has a `Host`: unless it names another, that of its connection. */
 export function matchSubject(
-  request: { method: string; target: string; headers: readonly (readonly [string, string])[] },
+  request: { method: string; host: string; target: string; headers: readonly (readonly [string, string])[] },
   reading: QueryReading,
 ): MatchSubject {
   const mark = request.target.indexOf("?");
   const query = mark === -1 ? "" : request.target.slice(mark + 1);
+  const hasHost = request.headers.some(([name]) => name.toLowerCase() === "host");
   return {
     method: request.method,
     path: mark === -1 ? request.target : request.target.slice(0, mark),
     query: reading === "decoded" ? [...new URLSearchParams(query)] : rawPairs(query),
-    headers: request.headers,
+    headers: hasHost ? request.headers : [["host", request.host], ...request.headers],
   };
 }
 
@@ -54,17 +55,22 @@ function entryHolds(
   return (!entry.key || keyHolds(entry.key, key)) && (!entry.value || holds(entry.value, value));
 }
 
-/** Header names are compared in lower case on both sides; a regular expression sees the lower-case name. */
+/** Header names are compared without regard to case, by regular expressions too. */
 function nameHolds(matcher: NetworkPolicyMatcher, name: string): boolean {
   const { exact, startsWith, regex } = kinds(matcher);
   return holds(
     {
       ...(exact !== undefined && { exact: exact.toLowerCase() }),
       ...(startsWith !== undefined && { startsWith: startsWith.toLowerCase() }),
-      ...(regex !== undefined && { regex }),
+      ...(regex !== undefined && { regex: ignoringCase(regex) }),
     },
     name.toLowerCase(),
   );
+}
+
+/** The same regular expression for a name whose case does not matter. */
+export function ignoringCase(regex: string): string {
+  return `(?i)${regex}`;
 }
 
 /** A matcher with several kinds holds when all do; one with none always. The API's own reading of both is unknown. */

@@ -29,7 +29,10 @@ export async function loadPolicy(file: string): Promise<PolicyFile> {
   try {
     module = await import(pathToFileURL(file).href);
   } catch (error) {
-    throw error instanceof PolicyError ? error.in(file) : error;
+    if (error instanceof PolicyError) throw error.in(file);
+    const problem = `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`;
+    const fix = "Run it by itself to see where it ends: node <file>";
+    throw new PolicyError([{ place: "module", problem, fix }], file);
   }
   const policy = module.default;
   if (policy?.checked !== true) {

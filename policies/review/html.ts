@@ -55,6 +55,7 @@ function section(policy: PolicyReview, index: number): string {
     ...(after === null && before !== null ? ["This policy is gone, and with it everything that it granted."] : []),
     ...(passage.kind === "accepted" ? [`Accepted for ${passage.for} until ${passage.expires}: ${passage.reason}`] : []),
     ...(passage.kind === "stopped" ? passage.notes : []),
+    ...(comparison.assumes ?? []).map((reading) => `Assumed: ${reading}`),
   ];
   const id = `policy-${index}`;
   return `<section aria-labelledby="${id}">

@@ -45,7 +45,9 @@ export function renderMarkdown(review: Review): string {
 
 function policyBlocks(policy: PolicyReview, several: boolean): string[] {
   const { comparison, passage, before, after } = policy;
-  if (comparison.changes.length === 0) return several ? [`#### ${code(policy.agent)}: equivalent`] : [];
+  const readings = (comparison.assumes ?? []).map((reading) => `assumed: ${code(reading)}`);
+  if (comparison.changes.length === 0)
+    return [...(several ? [`#### ${code(policy.agent)}: equivalent`] : []), ...readings];
   const changes = comparison.changes;
   const lost = changes.filter(({ verdict }) => !grows(verdict));
   const title = [`#### ${code(policy.agent)}: ${comparison.verdict}`];
@@ -56,6 +58,7 @@ function policyBlocks(policy: PolicyReview, several: boolean): string[] {
     const summary = `${lost.length} ${lost.length === 1 ? "request is" : "kinds of request are"} no longer possible`;
     blocks.push([`<details><summary>${summary}</summary>`, ...lost.map(changeBlock), "</details>"].join("\n\n"));
   }
+  blocks.push(...readings);
   if (passage.kind === "accepted") {
     blocks.push(`Accepted for ${code(passage.for)} until ${code(passage.expires)}: ${code(passage.reason)}`);
   }

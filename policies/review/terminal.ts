@@ -24,11 +24,13 @@ export function renderTerminal(review: Review, options: { readonly color: boolea
   ];
   for (const policy of review.policies) {
     const { comparison } = policy;
-    if (comparison.changes.length === 0 && review.policies.length > 1) continue;
+    const { assumes = [] } = comparison;
+    if (comparison.changes.length === 0 && assumes.length === 0 && review.policies.length > 1) continue;
     lines.push("", `${paint.bold(visible(policy.agent))}  ${colorOf(comparison.verdict)(comparison.verdict)}`);
     if (policy.before === null && policy.after !== null) lines.push(paint.dim("  a new policy: all of it is new"));
     if (policy.after === null && policy.before !== null) lines.push(paint.dim("  this policy is gone"));
     for (const change of comparison.changes) lines.push("", ...block(change));
+    if (assumes.length > 0) lines.push("", ...assumes.map((reading) => paint.dim(visible(`  assumed: ${reading}`))));
     lines.push(...passage(policy));
   }
   const words = passageWords(review);

@@ -28,9 +28,9 @@ export async function lintFiles(
 }
 
 async function lintFile(file: string, agents: readonly ServedAgent[]): Promise<LocatedFinding[]> {
-  if (!file.endsWith(".json")) return lintPolicyFile(await loadPolicy(resolve(file)), agents);
   const source = await loadExplainSource(file);
   if ("raw" in source) return lintRaw(source.raw).map((finding) => ({ file, line: null, finding }));
+  if (source.policy) return lintPolicyFile(await loadPolicy(resolve(file)), agents);
   console.error(`${file} is a lock: lint its policy instead`);
   return [];
 }

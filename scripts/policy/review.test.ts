@@ -108,3 +108,13 @@ test("an acceptance needs somebody who answers for it, and a reason", async () =
   expect(err).toMatch(/for: is empty: it must say who answers for it/);
   expect(code).toBe(1);
 });
+
+test("what is not understood is an error, not the gate's answer that something grew", async () => {
+  for (const args of [
+    ["check", "--base", "main", "--frob"],
+    ["compare", "a", "b", "c"],
+    ["compare", "--json", "--html", "a", "b"],
+  ]) {
+    expect((await policy(...args)).code).toBe(1);
+  }
+});

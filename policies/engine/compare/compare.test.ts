@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { compile } from "../compile.ts";
 import { definePolicy } from "../define.ts";
+import { explain } from "../explain.ts";
 import type { NetworkPolicy } from "../network-policy.ts";
 import type { PolicyInput } from "../policy.ts";
-import { compare } from "./compare.ts";
+import { compare, compareLocks } from "./compare.ts";
 import { sideOf } from "./golden-cases.ts";
 import type { Side } from "./sides.ts";
 
@@ -114,5 +115,38 @@ describe("policies of agents", () => {
   test("are not the same when a variable is taken from elsewhere", () => {
     const elsewhere = input("desk", [lookup], "metadata.chosen_by_user");
     expect(compare(sideOf(input("desk", [lookup])), sideOf(elsewhere)).verdict).toBe("incomparable");
+  });
+});
+
+describe("a command tool that gets the network of the sandbox", () => {
+  const policy = (network: "none" | "sandbox") =>
+    compile(
+      definePolicy({
+        agent: "desk",
+        credentials: {},
+        tools: {
+          run_tests: { kind: "command", network },
+          execute_command: { kind: "command", network: "sandbox" },
+        },
+        sandbox: [{ methods: ["GET"], host: "packages.example" }],
+      }),
+    );
+  const [none, sandbox] = [policy("none"), policy("sandbox")];
+
+  test("gains what the sandbox may do, and loses it when it is taken off", () => {
+    const { verdict, changes } = compareLocks(none, sandbox);
+    expect(verdict).toBe("wider");
+    expect(changes).toMatchObject([
+      { verdict: "wider", principal: "run_tests", phase: "run", host: "packages.example", credential: null },
+    ]);
+    expect(compareLocks(sandbox, none).verdict).toBe("narrower");
+    expect(compareLocks(sandbox, sandbox).verdict).toBe("equivalent");
+  });
+
+  test("as explain says on both sides", () => {
+    const [change] = compareLocks(none, sandbox).changes;
+    const { method = "", url = "" } = change?.witness ?? {};
+    const request = { method, url, headers: [], as: "run_tests", phase: "run" } as const;
+    expect([none, sandbox].map((lock) => explain({ lock }, request).outcome)).toEqual([change?.before, change?.after]);
   });
 });

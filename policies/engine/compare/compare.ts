@@ -8,16 +8,16 @@ import { evaluate, type Outcome, type WireRequest } from "../evaluate.ts";
 import type { Lock } from "../lock.ts";
 import { TICKET_HEADER } from "../ticket.ts";
 import { addressChanges } from "./addresses.ts";
-import { matching } from "./automaton.ts";
+import { matching, type Sign } from "./automaton.ts";
 import { type Cell, Cells } from "./cell.ts";
 import { type Change, type Comparison, comparisonOf } from "./comparison.ts";
 import { differences, partition, type Unknown } from "./differences.ts";
 import { type AuthHeader, atMost, decidingHeaders, type Effect, outcomeOf } from "./effect.ts";
-import { type Condition, type Ground, headerNamed, type Rule } from "./ground.ts";
+import { type Ground, headerNamed, type Rule } from "./ground.ts";
 import { type HostClass, hostClasses, patternRegex } from "./hosts.ts";
 import { type Match, matchesOf, type Side } from "./sides.ts";
 import { requestIn, witnessOf } from "./witness.ts";
-import { Budget, OutOfBounds, shortestWord } from "./words.ts";
+import { Budget, OutOfBounds, shortestWord, type Words } from "./words.ts";
 
 /** How much a comparison may look at before it says `undecided`. The same input always ends the same way. */
 export interface Bounds {
@@ -36,11 +36,10 @@ export interface Bounds {
  */
 export function compare(before: Side, after: Side, bounds: Bounds = {}): Comparison {
   const budget = new Budget(bounds.states ?? 20_000, bounds.steps ?? 50_000_000);
+  const found = matchesOf(before, after).map((match) => new Found(match, budget, bounds.parts ?? 50_000));
   return comparisonOf(
-    matchesOf(before, after).flatMap((match) => {
-      const found = new Found(match, budget, bounds.parts ?? 50_000);
-      return found.changes();
-    }),
+    found.flatMap((one) => one.changes()),
+    found.flatMap((one) => [...one.assumed]),
   );
 }
 
@@ -70,6 +69,9 @@ class Found {
   readonly #match: Match;
   readonly #budget: Budget;
   readonly #parts: number;
+  /** Readings by which hosts were taken to be unchanged that others would change. Filled by {@link changes}. */
+  readonly assumed = new Set<string>();
+  readonly #online: ReadonlyMap<string, "before" | "after">;
   /** The one with the shortest witness, by what makes it a change of its own. */
   readonly #candidates = new Map<string, Candidate>();
 
@@ -77,6 +79,7 @@ class Found {
     this.#match = match;
     this.#budget = budget;
     this.#parts = parts;
+    this.#online = onlineOnOneSide(match);
   }
 
   changes(): Change[] {
@@ -85,7 +88,7 @@ class Found {
       [...before.patterns, ...after.patterns],
       [...before.namedHosts, ...after.namedHosts],
     );
-    for (const host of classes) this.#compareAt(host);
+    for (const host of classes) for (const part of this.#dividedByHost(host)) this.#compareAt(part);
     const changes = [...this.#candidates.values()].map(({ change }) => change);
     for (const { key, reason } of unreadable) {
       const sides = [before, after].map(({ policy }) => keyText(policy, key));
@@ -105,16 +108,10 @@ class Found {
     const { before, after } = this.#match;
     const old = before.rulesAt(host.host);
     const now = after.rulesAt(host.host);
-    if (
-      old.length === now.length &&
-      old.every(({ id, principal }, i) => id === now[i]?.id && principal === now[i]?.principal)
-    ) {
-      return;
-    }
-    if ([...old, ...now].some(({ headers }) => headers.some((condition) => this.#dividesHosts(host, condition)))) {
-      const [before, after] = [old, now].map((rules) => told(rules[0]?.effect ?? { kind: "denied" }, this.#match));
-      const reason = "conditions on the header Host tell apart the hosts that a wildcard stands for";
-      if (before && after) this.#keep(this.#undecided("sandbox", host.pattern, before, after, reason), 0);
+    if (sameRules(old, now)) {
+      const differ = (key: string) => keyText(before.policy, key) !== keyText(after.policy, key);
+      if (host.keys.some(differ)) for (const reading of this.#keysAssumed(host)) this.assumed.add(reading);
+      if (this.#online.size === 0) return;
     }
     const without = [old, now].map((rules) => rules.filter(({ principal }) => principal === null));
     const [oldWithout = [], nowWithout = []] = without;
@@ -124,18 +121,55 @@ class Found {
       const own = (rules: readonly Rule[]) => rules.filter(({ principal }) => principal === null || principal === name);
       this.#comparePrincipal(host, name, own(old), own(now), { old: oldWithout, now: nowWithout });
     }
+    for (const [tool, side] of this.#online) {
+      const rules = (mine: "before" | "after", own: readonly Rule[]) => (side === mine ? own : [NOTHING]);
+      this.#comparePrincipal(host, tool, rules("before", oldWithout), rules("after", nowWithout), null);
+    }
   }
 
-  /** Whether `Host` meets a condition for some hosts of the class only. */
-  #dividesHosts({ pattern, host }: HostClass, { hostValues }: Condition): boolean {
-    if (hostValues === null || pattern === host) return false;
-    const hosts = matching(patternRegex(pattern));
+  /**
+   * A class whose hosts a condition on the header `Host` tells apart, as one class for each of the answers that the
+   * conditions give together, with an example host of its own.
+   */
+  #dividedByHost(host: HostClass): HostClass[] {
+    const { before, after } = this.#match;
+    const [old, now] = [before.rulesAt(host.host), after.rulesAt(host.host)];
+    const conditions = new Set(
+      [...old, ...now].flatMap(({ headers }) => headers.flatMap(({ hostValues }) => hostValues ?? [])),
+    );
+    if (conditions.size === 0 || host.pattern === host.host) return [host];
+    // The hosts of a class are those that match its keys, and no other one.
+    const others = [...new Set([...before.patterns, ...after.patterns])].filter(
+      (key) => !host.keys.includes(key) && mayMeet(key, host.pattern),
+    );
+    const named = [...before.namedHosts, ...after.namedHosts].filter((name) => mayMeet(name, host.pattern));
     try {
-      const some = shortestWord({ within: [hosts, hostValues], without: [] }, this.#budget) !== null;
-      return some && shortestWord({ within: [hosts], without: [hostValues] }, this.#budget) !== null;
+      if (others.length + named.length > MOST_OTHER_KEYS) throw new OutOfBounds("too many keys overlap");
+      const without = [...others, ...named].map((key) => matching(patternRegex(key.toLowerCase())));
+      let parts: { words: Words; example: readonly Sign[] | null }[] = [
+        { words: { within: [matching(patternRegex(host.pattern))], without }, example: null },
+      ];
+      for (const condition of conditions) {
+        parts = parts.flatMap(({ words: { within, without } }) =>
+          [
+            { within: [...within, condition], without },
+            { within, without: [...without, condition] },
+          ].flatMap((words) => {
+            const example = shortestWord(words, this.#budget);
+            return example === null ? [] : { words, example };
+          }),
+        );
+        if (parts.length > MOST_HOST_PARTS) throw new OutOfBounds("too many answers");
+      }
+      return parts.map(({ example }) => ({ ...host, host: String.fromCodePoint(...(example ?? [])) }));
     } catch (error) {
-      if (error instanceof OutOfBounds) return true;
-      throw error;
+      if (!(error instanceof OutOfBounds)) throw error;
+      if (!sameRules(old, now)) {
+        const [was, is] = [old, now].map((rules) => told(deciding(rules), this.#match)) as [Outcome, Outcome];
+        const reason = "conditions on the header Host tell apart the hosts that a wildcard stands for";
+        this.#keep(this.#undecided("sandbox", host.pattern, was, is, reason), 0);
+      }
+      return [host];
     }
   }
 
@@ -149,8 +183,7 @@ class Found {
     const cells = new Cells(host.host, this.#budget, this.#parts);
     for (const difference of differences(old, now, cells)) {
       if ("reason" in difference) {
-        const last = (rules: readonly Rule[]) => rules.at(-1)?.effect ?? { kind: "denied" };
-        this.#addUndecided(host, principal, difference, last(old), last(now));
+        this.#addUndecided(host, principal, difference, deciding(old), deciding(now));
         continue;
       }
       const { before, after, cell } = difference;
@@ -213,19 +246,21 @@ class Found {
     const verdict = direction.gains ? (direction.loses ? "incomparable" : "wider") : "narrower";
     const assumes = [...this.#keysAssumed(host), ...this.#queryAssumed(principal, request, cell)];
     const witness = witnessOf(request);
-    const change: Change = {
-      verdict,
-      ...(agent !== null && { agent }),
-      principal,
-      phase,
-      host: host.pattern,
-      credential: credentialOf(before, after, direction),
-      witness,
-      before,
-      after,
-      ...(assumes.length > 0 && { assumes }),
-    };
-    this.#keep(change, request.method.length + witness.url.length + JSON.stringify(witness.headers).length);
+    for (const credential of credentialsOf(before, after, direction)) {
+      const change: Change = {
+        verdict,
+        ...(agent !== null && { agent }),
+        principal,
+        phase,
+        host: host.pattern,
+        credential,
+        witness,
+        before,
+        after,
+        ...(assumes.length > 0 && { assumes }),
+      };
+      this.#keep(change, request.method.length + witness.url.length + JSON.stringify(witness.headers).length);
+    }
   }
 
   #keep(change: Change, length: number): void {
@@ -266,6 +301,8 @@ class Found {
 
   /** What `evaluate` says of a request, if that is what was expected. */
   #outcome(ground: Ground, principal: string, request: WireRequest, expected: Effect): Outcome | null {
+    const side = this.#online.get(principal);
+    if (side !== undefined && ground !== this.#match[side]) return { kind: "denied" };
     const { outcome } = evaluate(ground.policy, withTicket(request, ground.ticketOf(principal)));
     const carried = new Set(request.headers.map(([name]) => name));
     const mine = outcomeOf(
@@ -323,13 +360,72 @@ function directionOf(
   return { gains: ofItsOwn && reallyGains, loses: ofItsOwn && reallyLoses };
 }
 
-function credentialOf(before: Outcome, after: Outcome, { gains }: Direction): string | null {
+/** What a change is about: each credential that is gained (or lost), or the ones on both sides; null where there is none. */
+function credentialsOf(before: Outcome, after: Outcome, { gains }: Direction): (string | null)[] {
   const [from, to] = gains ? [before, after] : [after, before];
   const had = from.credentials ?? [];
   const has = to.credentials ?? [];
-  const different = has.find((name) => !had.includes(name)) ?? had.find((name) => !has.includes(name));
-  return different ?? has[0] ?? null;
+  const gained = has.filter((name) => !had.includes(name));
+  if (gained.length > 0) return gained;
+  const lost = had.find((name) => !has.includes(name));
+  return [lost ?? has[0] ?? null];
 }
+
+/** Keys beside the ones of a class that are looked at, and answers that conditions on `Host` may give together. */
+const MOST_OTHER_KEYS = 40;
+const MOST_HOST_PARTS = 64;
+
+/** A cheap look: false where a key and a pattern have no host in common. */
+function mayMeet(key: string, pattern: string): boolean {
+  const [a, b] = [key, pattern].map((text) => text.toLowerCase().split(".").reverse()) as [string[], string[]];
+  for (const [i, label] of a.entries()) {
+    const other = b[i];
+    if (other === undefined || label === "*" || other === "*") return true;
+    if (label !== other) return false;
+  }
+  return true;
+}
+
+function sameRules(old: readonly Rule[], now: readonly Rule[]): boolean {
+  return (
+    old.length === now.length &&
+    old.every(({ id, principal }, i) => id === now[i]?.id && principal === now[i]?.principal)
+  );
+}
+
+/** What a list of rules does with whatever comes to its first rule without a condition. */
+function deciding(rules: readonly Rule[]): Effect {
+  const all = rules.find(
+    ({ principal, methods, path, query, headers }) =>
+      principal === null && methods === null && path.length + query.length + headers.length === 0,
+  );
+  return all?.effect ?? { kind: "denied" };
+}
+
+/**
+ * Tools without a principal of their own (commands, files) that have the network of the sandbox on one side, and none on
+ * the other: what the sandbox may do becomes what this tool may do, or ceases to be.
+ */
+function onlineOnOneSide({ before, after, phase }: Match): Map<string, "before" | "after"> {
+  const found = new Map<string, "before" | "after">();
+  for (const [tool, network] of phase === "run" ? before.networks : []) {
+    const other = after.networks.get(tool);
+    if (network === "sandbox" && other === "none") found.set(tool, "before");
+    if (network === "none" && other === "sandbox") found.set(tool, "after");
+  }
+  return found;
+}
+
+/** The rule of a tool that sends nothing. */
+const NOTHING: Rule = {
+  id: "nothing",
+  principal: null,
+  methods: null,
+  path: [],
+  query: [],
+  headers: [],
+  effect: { kind: "denied" },
+};
 
 function withTicket(request: WireRequest, ticket: string | null): WireRequest {
   return ticket === null ? request : { ...request, headers: [...request.headers, [TICKET_HEADER, ticket]] };

@@ -13,7 +13,7 @@ export interface Witness {
   readonly method: string;
   /** As sent: nothing is normalised. */
   readonly url: string;
-  /** Besides `Host`, which is the URL's, and the principal's ticket. `host` stands here when a condition reads it. */
+  /** Besides `Host`, which is the URL's, and the principal's ticket. */
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
 }
 
@@ -46,18 +46,25 @@ export interface Comparison {
   readonly verdict: Verdict;
   /** Wider ones first, then incomparable, then narrower; empty when equivalent. */
   readonly changes: readonly Change[];
+  /** What Vercel does not document and was assumed where nothing was found to change. */
+  readonly assumes?: readonly string[];
 }
 
 const ORDER: readonly Verdict[] = ["wider", "incomparable", "narrower", "equivalent"];
 
 /** Puts changes in order, and sums them up. */
-export function comparisonOf(changes: readonly Change[]): Comparison {
+export function comparisonOf(changes: readonly Change[], assumed: readonly string[] = []): Comparison {
   const key = (change: Change) =>
     [change.agent, change.principal, change.phase, change.host, change.credential].map(String).join(" ");
   const sorted = changes.toSorted(
     (a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict) || (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0),
   );
-  return { verdict: sum(changes.map(({ verdict }) => verdict)), changes: sorted };
+  const assumes = [...new Set(assumed)].sort();
+  return {
+    verdict: sum(changes.map(({ verdict }) => verdict)),
+    changes: sorted,
+    ...(assumes.length > 0 && { assumes }),
+  };
 }
 
 /** The verdict over several. */

@@ -25,6 +25,11 @@ const only = (...matches: NetworkPolicyMatch[]): NetworkPolicy => ({
   allow: { [HOST]: [...matches.map((match) => ({ match, ...pass })), refuse] },
 });
 const path = (regex: string): NetworkPolicy => only({ path: { regex } });
+/** Passes with whatever Host the guest sends. */
+const open: NetworkPolicyRule = { transform: [] };
+const forHost = (host: string): NetworkPolicyMatch => ({
+  headers: [{ key: { exact: "host" }, value: { exact: host } }],
+});
 const at = (rules: NetworkPolicyRule[], key = HOST): NetworkPolicy => ({ allow: { [key]: rules } });
 
 const agent = (
@@ -405,6 +410,80 @@ export const GOLDEN_CASES: readonly GoldenCase[] = [
     verdict: "equivalent",
     before: "deny-all",
     after: { subnets: { deny: ["10.0.0.0/8"] } },
+  },
+
+  // What several hosts or conditions have in common.
+  {
+    name: "a host more by the header Host below a wildcard",
+    verdict: "wider",
+    before: at([{ match: forHost("x.a.example"), ...open }, refuse], "*.a.example"),
+    after: at(
+      [{ match: forHost("x.a.example"), ...open }, { match: forHost("y.a.example"), ...open }, refuse],
+      "*.a.example",
+    ),
+  },
+  {
+    name: "conditions on Host below a wildcard in another order",
+    verdict: "equivalent",
+    before: at(
+      [{ match: forHost("x.a.example"), ...open }, { match: forHost("y.a.example"), ...open }, refuse],
+      "*.a.example",
+    ),
+    after: at(
+      [{ match: forHost("y.a.example"), ...open }, { match: forHost("x.a.example"), ...open }, refuse],
+      "*.a.example",
+    ),
+  },
+  {
+    name: "names of a kind are refused below everything",
+    verdict: "narrower",
+    before: at([open], "*"),
+    after: at(
+      [{ match: { headers: [{ key: { exact: "host" }, value: { regex: "\\.internal$" } }] }, ...refuse }, open],
+      "*",
+    ),
+  },
+  {
+    name: "a header name by a regular expression in any case",
+    verdict: "wider",
+    before: at([refuse]),
+    after: only({ headers: [{ key: { regex: "^X-Team$" } }] }),
+  },
+  {
+    name: "two credentials in one request",
+    verdict: "wider",
+    before: "deny-all",
+    after: at([{ transform: [{ headers: { "X-A": "1", "X-B": "2", Host: HOST } }] }]),
+  },
+  {
+    name: "one header meets two conditions",
+    verdict: "wider",
+    before: at([refuse]),
+    after: only({ headers: [{ key: { exact: "x-a" } }, { key: { exact: "x-a" }, value: { startsWith: "2" } }] }),
+  },
+  {
+    name: "one parameter meets two conditions",
+    verdict: "wider",
+    before: at([refuse]),
+    after: only({ queryString: [{}, { key: { exact: "q" }, value: { exact: "A" } }] }),
+  },
+  {
+    name: "a key with a port",
+    verdict: "incomparable",
+    before: at([pass]),
+    after: { allow: { [HOST]: [pass], "b.example:443": [] } },
+  },
+  {
+    name: "a key with a final dot",
+    verdict: "incomparable",
+    before: at([pass]),
+    after: { allow: { [HOST]: [pass], "b.example.": [] } },
+  },
+  {
+    name: "a key goes where two wildcards overlap",
+    verdict: "equivalent",
+    before: { allow: { "x.*.example": [pass], "*.a.example": [refuse], "x.a.example": [refuse] } },
+    after: { allow: { "x.*.example": [pass], "*.a.example": [refuse] } },
   },
 
   // Policies of agents.

@@ -4,12 +4,16 @@ import { describeOutcome } from "../inline-tests.ts";
 import type { Change, Comparison } from "./comparison.ts";
 
 /** Writes a comparison as lines. */
-export function comparisonText({ verdict, changes }: Comparison): string {
+export function comparisonText({ verdict, changes, assumes = [] }: Comparison): string {
   const lines = changes.flatMap((change) => [
     `${change.verdict.toUpperCase()} ${subject(change)}`,
     ...details(change).map((line) => `  ${line}`),
   ]);
-  return [`${verdict}${changes.length === 0 ? "" : `: ${counted(changes)}`}`, ...lines].join("\n");
+  return [
+    `${verdict}${changes.length === 0 ? "" : `: ${counted(changes)}`}`,
+    ...lines,
+    ...assumes.map((reading) => `assumes that ${reading}`),
+  ].join("\n");
 }
 
 function subject({ agent, principal, phase, host, credential }: Change): string {

@@ -4,6 +4,7 @@ import type { BoundPolicy } from "../bind.ts";
 import { sortKeys } from "../canonical-json.ts";
 import { indexDomains } from "../domain-index.ts";
 import { transformHeaders } from "../evaluate.ts";
+import { ignoringCase } from "../matcher.ts";
 import type {
   NetworkPolicy,
   NetworkPolicyKeyValueMatcher,
@@ -57,6 +58,8 @@ export interface Ground {
   readonly namedHosts: readonly string[];
   /** Principals that have rules of their own. */
   readonly principals: readonly string[];
+  /** The network of each tool, by name; a raw policy knows no tools. */
+  readonly networks: ReadonlyMap<string, string>;
   /** The ticket of a principal; null where it has none. */
   ticketOf(principal: string): string | null;
   /** The key that holds for a host; null when none does. */
@@ -69,7 +72,11 @@ export interface Ground {
 export type CredentialNames = (domain: string, index: number, header: string, value: string) => string | null;
 
 /** Reads a policy. */
-export function groundOf(policy: BoundPolicy | NetworkPolicy, credentialName: CredentialNames): Ground {
+export function groundOf(
+  policy: BoundPolicy | NetworkPolicy,
+  credentialName: CredentialNames,
+  networks: ReadonlyMap<string, string> = new Map(),
+): Ground {
   const bound = typeof policy === "object" && "networkPolicy" in policy ? policy : null;
   const raw: NetworkPolicy = bound ? bound.networkPolicy : (policy as NetworkPolicy);
   const allow = typeof raw === "string" ? {} : (raw.allow ?? {});
@@ -98,6 +105,7 @@ export function groundOf(policy: BoundPolicy | NetworkPolicy, credentialName: Cr
       ),
     ],
     principals: [...used].filter((principal): principal is string => principal !== null && principal !== "sandbox"),
+    networks,
     ticketOf: (principal) => tickets.get(principal) ?? null,
     keyAt: (host) => index?.find(host)?.domain ?? null,
     rulesAt(host) {
@@ -186,7 +194,7 @@ export function headerNamed(name: string): Condition {
   return conditionOf({ key: { exact: name } }, true);
 }
 
-/** Every kind of a matcher must hold. Names of headers are compared in lower case, except by regular expressions. */
+/** Every kind of a matcher must hold. Names of headers, which are in lower case here, match in any. */
 function languagesOf(matcher: NetworkPolicyMatcher, lowerCase: boolean): Automaton[] {
   const { exact, startsWith, regex }: { exact?: string; startsWith?: string; regex?: string } = matcher;
   const text = (written: string) => (lowerCase ? written.toLowerCase() : written);
@@ -195,7 +203,7 @@ function languagesOf(matcher: NetworkPolicyMatcher, lowerCase: boolean): Automat
     ...(startsWith === undefined
       ? []
       : [cached(literals, `^${text(startsWith)}`, () => beginningWith(text(startsWith)))]),
-    ...(regex === undefined ? [] : [matching(regex)]),
+    ...(regex === undefined ? [] : [matching(lowerCase ? ignoringCase(regex) : regex)]),
   ];
 }
 

@@ -25,6 +25,8 @@ interface Pattern {
 }
 
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
+/** A port, a dot at either end, or what is not ASCII: nobody says whether such a key holds for a host. */
+const UNCLEAR = /^[^/]+:\d+$|^\.|\.$|[^\0-\x7f]/;
 const FILLING = ["www", "files", "shop", "status", "elsewhere", "another"];
 const MOST_PATTERNS = 20_000;
 
@@ -44,7 +46,12 @@ export function hostClasses(
   for (const key of new Set(keys)) {
     const name = key.toLowerCase();
     const labels = name.split(".");
-    if (!name.includes("*")) exact.set(name, [...(exact.get(name) ?? []), key]);
+    if (UNCLEAR.test(name)) {
+      unreadable.push({
+        key,
+        reason: `what a key with a port, a dot at an end or letters beyond ASCII means (${key}) is not documented`,
+      });
+    } else if (!name.includes("*")) exact.set(name, [...(exact.get(name) ?? []), key]);
     else if (labels.every((label) => label === "*" || LABEL.test(label))) patterns.set(key, patternOf(name));
     else if (labels.some((label) => label !== "*" && label.includes("*"))) {
       unreadable.push({ key, reason: `what a wildcard within a label means (${key}) is not documented` });

@@ -57,6 +57,16 @@ describe("a raw policy is refused", () => {
       rule({ transform: [], forwardURL: "https://b.example" }),
       "needs exactly one of",
     ],
+    [
+      "with a forwardURL that Vercel refuses",
+      rule({ forwardURL: "http://b.example/" }),
+      "forwardURL: is no https:// URL",
+    ],
+    [
+      "with two keys of one host",
+      { allow: { "A.example": [], "a.example": [] } },
+      'allow["a.example"]: is "A.example" but for case, and which of them holds is not documented',
+    ],
     ["with a status that is none", rule({ response: { statusCode: 99 } }), "response.statusCode"],
     ["with a range that is none", { subnets: { allow: ["10.0.0.0"] } }, "subnets.allow[0]: is no address range"],
     [
@@ -65,6 +75,23 @@ describe("a raw policy is refused", () => {
       'allow["a.example"][0].match.path.regex: RE2 refuses /(?=a)/',
     ],
   ])("%s", async (_, content, message) => await expect(load(content)).rejects.toThrow(message));
+});
+
+test("a secret in a forwardURL is refused without being repeated", async () => {
+  const forwardURL = "https://user:hunter2@b.example/?key=hunter2";
+  const error = await load({ allow: { "a.example": [{ forwardURL }] } }).catch((error: Error) => error);
+  expect(String(error)).toContain("is no https:// URL without user, password, query and fragment");
+  expect(String(error)).not.toContain("hunter2");
+});
+
+test("a folder without policies is no policy that denies everything", async () => {
+  const empty = join(folder, "empty");
+  mkdirSync(empty);
+  await expect(loadSide(empty, repository)).rejects.toThrow("empty: folder: holds no policy. Name a folder with");
+});
+
+test("a byte order mark is no mistake", async () => {
+  expect(await load('\uFEFF"deny-all"')).toEqual({ kind: "raw", policy: "deny-all" });
 });
 
 test("a file that is not there is named, with what could be", async () => {

@@ -1,12 +1,10 @@
 /** Reads what a person names as one side of a comparison. */
-import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { committedPolicies } from "../committed-policies.ts";
 import { compile } from "../compile.ts";
 import { PolicyError } from "../errors.ts";
-import { parseLock } from "../lock.ts";
 import { loadPolicies, loadPolicy, type PolicyFile } from "../policy-files.ts";
-import { parseNetworkPolicy } from "./raw-policy.ts";
+import { kindOfPath, loadPolicyJson } from "../policy-json.ts";
 import type { LockSource, Side } from "./sides.ts";
 
 /** Where the policies of this project are committed. */
@@ -31,38 +29,24 @@ export async function loadSide(name: string, { root, folder }: Repository): Prom
     }
     return { kind: "locks", locks: locks.map((lock) => ({ lock, examples: {} })), whole: true };
   }
-  const file = resolve(name);
-  const found = await stat(file).catch(() => null);
-  if (found === null) {
-    const fix = "Name a .policy.ts file, a lock, a JSON file with a networkPolicy, a folder of policies, or git:REF";
-    throw new PolicyError([{ place: "file", problem: "does not exist", fix }], name);
-  }
-  if (found.isDirectory()) {
-    return { kind: "locks", locks: (await loadPolicies(file)).map(lockSource), whole: true };
-  }
-  if (file.endsWith(".ts")) return { kind: "locks", locks: [lockSource(await loadPolicy(file))], whole: false };
-  try {
-    const json = parseJson(await readFile(file, "utf8"));
-    if (typeof json === "object" && json !== null && "phases" in json) {
-      return { kind: "locks", locks: [{ lock: parseLock(json), examples: {} }], whole: false };
+  const what = "a .policy.ts file, a lock, a JSON file with a networkPolicy, a folder of policies, or git:REF";
+  if ((await kindOfPath(name, what)) === "folder") {
+    const policies = await loadPolicies(resolve(name));
+    if (policies.length === 0) {
+      const fix = "Name a folder with <agent>.policy.ts files, or a lock itself";
+      throw new PolicyError([{ place: "folder", problem: "holds no policy", fix }], name);
     }
-    return { kind: "raw", policy: parseNetworkPolicy(json) };
-  } catch (error) {
-    throw error instanceof PolicyError ? error.in(name) : error;
+    return { kind: "locks", locks: policies.map(lockSource), whole: true };
   }
+  if (name.endsWith(".ts"))
+    return { kind: "locks", locks: [lockSource(await loadPolicy(resolve(name)))], whole: false };
+  const json = await loadPolicyJson(name);
+  if ("raw" in json) return { kind: "raw", policy: json.raw };
+  return { kind: "locks", locks: [{ lock: json.lock, examples: {} }], whole: false };
 }
 
 /** The lock of a policy, with its variables' examples. */
 export function lockSource({ policy }: PolicyFile): LockSource {
   const examples = Object.entries(policy.variables ?? {}).map(([name, { example }]) => [name, example]);
   return { lock: compile(policy), examples: Object.fromEntries(examples) };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const problem = `is not JSON (${error instanceof Error ? error.message : "unknown reason"})`;
-    throw new PolicyError([{ place: "content", problem, fix: "Write one network policy, or one lock" }]);
-  }
 }

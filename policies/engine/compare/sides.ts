@@ -49,10 +49,12 @@ export function matchesOf(before: Side, after: Side): Match[] {
       if (one === null) return groundOf("deny-all", () => null);
       if ("raw" in one) return groundOf(one.raw, (_, __, header, value) => names.ofValue(header, value));
       const bound = bindExample(one.lock, values, phase);
-      return groundOf(bound, (domain, index, header) => {
+      const networks = new Map(Object.entries(one.lock.tools).map(([name, { network }]) => [name, network]));
+      const nameOf = (domain: string, index: number, header: string) => {
         const known = bound.credentialHeaders[domain]?.[index];
         return known?.header === header ? names.ofCredential(one.lock, known.credential) : null;
-      });
+      };
+      return groundOf(bound, nameOf, networks);
     };
     return phases.map((phase) => ({
       agent,

@@ -69,16 +69,23 @@ function fieldsIn(kind: "query" | "headers", { present, absent }: Fields, host: 
   const meet = (word: readonly Sign[]) => {
     for (const condition of [...open]) if (contains(condition.language, word)) open.delete(condition);
   };
-  if (kind === "headers") {
-    const before = open.size;
-    meet(hostHeader);
-    if (open.size < before) pairs.push(["host", host]);
-  }
+  // Every request has it, so it is not told.
+  if (kind === "headers") meet(hostHeader);
   for (const condition of open) {
     if (!open.has(condition)) continue;
-    const words = fieldWords(kind, [condition], absent);
-    const shortest = shortestWord(words, budget);
+    // One header or parameter that meets as many conditions as it can.
+    let words = fieldWords(kind, [condition], absent);
+    let shortest = shortestWord(words, budget);
     if (shortest === null) return null;
+    const met = [condition];
+    for (const other of open) {
+      if (met.includes(other)) continue;
+      const both = fieldWords(kind, [...met, other], absent);
+      const word = shortestWord(both, budget);
+      if (word === null) continue;
+      met.push(other);
+      [words, shortest] = [both, word];
+    }
     const pair = readablePair(shortest, (pair) => isAmong(words, pair));
     meet(pair);
     pairs.push(pairOf(pair));

@@ -1,10 +1,10 @@
 /** Takes a network policy of Vercel's that was read from a file. */
 import { z } from "zod";
-import { PolicyError, type PolicyProblem } from "../errors.ts";
-import { compileRegex } from "../matcher.ts";
-import type { NetworkPolicy } from "../network-policy.ts";
-import { place } from "../place.ts";
-import { isCidr } from "../subnets.ts";
+import { PolicyError, type PolicyProblem } from "./errors.ts";
+import { compileRegex } from "./matcher.ts";
+import type { NetworkPolicy } from "./network-policy.ts";
+import { place } from "./place.ts";
+import { isCidr } from "./subnets.ts";
 
 const matcher = z.strictObject({
   exact: z.string().optional(),
@@ -25,7 +25,10 @@ const rule = z
       })
       .optional(),
     transform: z.array(z.strictObject({ headers: headers.optional() })).optional(),
-    forwardURL: z.string().optional(),
+    forwardURL: z
+      .string()
+      .refine(isForwardURL, "is no https:// URL without user, password, query and fragment")
+      .optional(),
     response: z
       .strictObject({
         statusCode: z.int().min(200).max(599),
@@ -46,7 +49,18 @@ const cidrs = z.array(z.string().refine(isCidr, "is no address range like 10.0.0
 const policy = z.union([
   z.enum(["allow-all", "deny-all"]),
   z.strictObject({
-    allow: z.union([z.array(z.string()), z.record(z.string(), z.array(rule))]).optional(),
+    allow: z
+      .union([z.array(z.string()), z.record(z.string(), z.array(rule))])
+      .superRefine((allow, context) => {
+        const keys = Array.isArray(allow) ? allow : Object.keys(allow);
+        for (const [i, key] of keys.entries()) {
+          const twin = keys.slice(0, i).find((other) => other.toLowerCase() === key.toLowerCase() && other !== key);
+          if (twin === undefined) continue;
+          const message = `is ${JSON.stringify(twin)} but for case, and which of them holds is not documented`;
+          context.addIssue({ code: "custom", path: [Array.isArray(allow) ? i : key], message });
+        }
+      })
+      .optional(),
     subnets: z.strictObject({ allow: cidrs.optional(), deny: cidrs.optional() }).optional(),
   }),
 ]);
@@ -79,6 +93,13 @@ export function parseNetworkPolicy(json: unknown): NetworkPolicy {
   checkRegexes(json, [], problems);
   if (problems.length > 0) throw new PolicyError(problems);
   return parsed.data as NetworkPolicy;
+}
+
+/** As Vercel takes it (contracts/vercel-firewall.md §1.12). */
+function isForwardURL(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password } = new URL(text);
+  return protocol === "https:" && username === "" && password === "" && !/[?#]/.test(text);
 }
 
 function checkRegexes(value: unknown, at: readonly PropertyKey[], problems: PolicyProblem[]): void {
