@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { acquireLock, type Lock } from "../engine/setup/lock.mjs";
+import type { ModelOptions } from "./anthropic/model-brain.ts";
 import { startAnthropic } from "./anthropic/server.ts";
 import { createAuthority } from "./authority.ts";
 import { OriginRegistry } from "./origins.ts";
@@ -40,6 +41,8 @@ export interface LocalCloudOptions {
   stateDir: string;
   /** Node binary that sandboxes and functions run on. */
   nodeBinary: string;
+  /** A real model for agents without a script; without it they repeat what they are told. */
+  model?: ModelOptions | undefined;
   /** Called with each line that a part of the cloud logs. */
   onLog?: (source: LogSource, record: Record<string, unknown>) => void;
 }
@@ -85,6 +88,7 @@ export async function startLocalCloud(o: LocalCloudOptions): Promise<LocalCloud>
   try {
     const anthropic = await startAnthropic({
       apiKey: account.apiKey,
+      model: o.model,
       origins,
       tls: await authority.issue(["api.anthropic.com"]),
       log: (message, fields) => log("anthropic")({ message, ...fields }),

@@ -1,4 +1,4 @@
-/** The stand-in for the model: it plays a script that was put for the agent, or echoes. */
+/** The stand-in for the model: it plays a script that was put for the agent, or echoes. A real one: model-brain.ts. */
 import { z } from "zod";
 import type { AgentSnapshot } from "./agent-definition.ts";
 import { findTool } from "./agent-definition.ts";
@@ -45,6 +45,10 @@ export class Brain {
       });
     });
     this.#scripts.set(agent.id, turns);
+  }
+
+  hasScript(agentId: string): boolean {
+    return this.#scripts.has(agentId);
   }
 
   /**

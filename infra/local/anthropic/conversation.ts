@@ -11,10 +11,13 @@ import type { SessionEvent } from "./event-log.ts";
 import type { EventParams } from "./event-params.ts";
 import type { Ids } from "./ids.ts";
 import type { Knobs } from "./knobs.ts";
+import type { ModelBrain, ModelTurn } from "./model-brain.ts";
 import type { PendingCall, Session } from "./session.ts";
 
 export interface ConversationDeps {
   brain: Brain;
+  /** Answers for agents without a script; without it they echo. */
+  model?: Pick<ModelBrain, "next"> | undefined;
   clock: Clock;
   ids: Ids;
   knobs: Knobs;
@@ -235,7 +238,14 @@ export class Conversation {
         // Also with a pause of 0: the request that caused this is answered before the session moves on.
         await sleep(this.#deps.knobs.thinkMs);
         if (session.generation !== generation) return;
-        const turn = session.playback && this.#deps.brain.next(session.playback, session.lastMessage);
+        let turn: Turn | ModelTurn | null;
+        try {
+          turn = await this.#next(session);
+        } catch (error) {
+          if (session.generation === generation) this.#fail(session, (error as Error).message);
+          return;
+        }
+        if (session.generation !== generation) return;
         if (turn) {
           if (this.#play(session, turn)) return;
         } else if (session.inbox.length > 0) {
@@ -246,6 +256,13 @@ export class Conversation {
         }
       }
     })();
+  }
+
+  async #next(session: Session): Promise<Turn | ModelTurn | null> {
+    const { brain, model } = this.#deps;
+    if (!session.playback) return null;
+    if (model && !brain.hasScript(session.agent.id)) return model.next(session);
+    return brain.next(session.playback, session.lastMessage);
   }
 
   #readInbox(session: Session): void {
@@ -260,7 +277,7 @@ export class Conversation {
   }
 
   /** @returns whether the session is idle now. */
-  #play(session: Session, turn: Turn): boolean {
+  #play(session: Session, turn: Turn | ModelTurn): boolean {
     const start = this.#emit(session, { type: "span.model_request_start" });
     if (turn.say !== undefined) {
       const id = this.#deps.ids.next("sevt");
@@ -279,7 +296,7 @@ export class Conversation {
       });
       session.pending.set(event.id, { type: tool.eventType, awaitsConfirmation: tool.permission === "ask" });
     }
-    const usage = { input_tokens: 100, output_tokens: 20 };
+    const usage = "usage" in turn ? turn.usage : { input_tokens: 100, output_tokens: 20 };
     session.usage.input_tokens += usage.input_tokens;
     session.usage.output_tokens += usage.output_tokens;
     this.#emit(session, {
@@ -289,20 +306,19 @@ export class Conversation {
       model_usage: { ...usage, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 },
     });
     if (unknown) {
-      this.#emit(session, {
-        type: "session.error",
-        error: {
-          type: "model_request_failed_error",
-          message: `The script calls "${unknown.name}", which is not among the tools of this session's agent (version ${session.agent.version})`,
-          retry_status: { type: "exhausted" },
-        },
-      });
-      this.#idle(session, { type: "retries_exhausted" });
+      const known = `the tools of this session's agent (version ${session.agent.version})`;
+      this.#fail(session, `The script calls "${unknown.name}", which is not among ${known}`);
       return true;
     }
     if (session.pending.size === 0) return false;
     this.#idle(session, { type: "requires_action", event_ids: [...session.pending.keys()] });
     return true;
+  }
+
+  #fail(session: Session, message: string): void {
+    const retry = { retry_status: { type: "exhausted" } };
+    this.#emit(session, { type: "session.error", error: { type: "model_request_failed_error", message, ...retry } });
+    this.#idle(session, { type: "retries_exhausted" });
   }
 
   #emit(session: Session, event: { id?: string; type: string; [field: string]: unknown }): SessionEvent {

@@ -16,6 +16,7 @@ import { ALREADY_SENT, Faults, faultMiddleware } from "./faults.ts";
 import type { ApiApp, ApiEnv } from "./http.ts";
 import { type Ids, randomIds } from "./ids.ts";
 import { type Knobs, knobsSchema } from "./knobs.ts";
+import { ModelBrain, type ModelOptions } from "./model-brain.ts";
 import { describePrincipal, RequestLog } from "./request-log.ts";
 import { Sessions, sessionRoutes } from "./sessions.ts";
 import { type WebhookEvent, Webhooks } from "./webhooks.ts";
@@ -32,6 +33,8 @@ export interface AnthropicOptions {
   origins: OriginTable;
   /** Also listen with TLS, as PEM. Both listeners serve the same state. */
   tls?: { key: string; cert: string };
+  /** The brain of agents that have no script; unless given, they repeat what they are told. */
+  model?: ModelOptions | undefined;
   /** Epoch ms. */
   now?: () => number;
   ids?: Ids;
@@ -73,6 +76,7 @@ export async function startAnthropic(o: AnthropicOptions): Promise<AnthropicServ
   const brain = new Brain();
   const conversation = new Conversation({
     brain,
+    model: o.model && new ModelBrain(o.model),
     clock,
     ids,
     knobs,
