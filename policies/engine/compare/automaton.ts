@@ -22,9 +22,14 @@ export interface Automaton {
   accepts(state: number): boolean;
   /** First code points of the ranges in which the automaton tells none apart, ascending, from 0. */
   readonly bounds: readonly number[];
-  /** Every word of the language begins with this. */
+  /** Every word of the language begins with this; {@link SEPARATOR}, which is no character, is {@link SEPARATED} here. */
   readonly prefix: string;
+  /** The prefix is the one word of the language. */
+  readonly only?: true;
 }
+
+/** Stands for {@link SEPARATOR} in a prefix. That a text may hold it too makes two prefixes look alike, never different. */
+const SEPARATED = "\u{10ffff}";
 
 /** Whether a word is in the language. */
 export function contains(automaton: Automaton, word: Iterable<Sign>): boolean {
@@ -59,6 +64,7 @@ function literal(text: string, open: boolean): Automaton {
     accepts: (state) => state === signs.length,
     bounds: boundsOf(signs.map((sign) => [sign, sign])),
     prefix: text,
+    ...(!open && { only: true }),
   };
 }
 
@@ -81,7 +87,7 @@ export function pairs(names: readonly Automaton[], values: readonly Automaton[])
     },
     accepts: (state) => state % 2 === 1 && inValue.accepts((state - 1) / 2),
     bounds: merged([inName.bounds, inValue.bounds]),
-    prefix: "",
+    prefix: inName.only ? `${inName.prefix}${SEPARATED}${inValue.prefix}` : inName.prefix,
   };
 }
 

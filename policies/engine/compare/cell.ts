@@ -20,7 +20,9 @@ export interface Cell {
   readonly example: readonly Sign[] | null;
   readonly query: Fields;
   readonly headers: Fields;
-  /** Why it is not known whether any request is in here; null when one is. */
+  /** Rules that match none of these requests, and by which the cell was not divided: see {@link Cells.whole}. */
+  readonly holes: readonly Rule[];
+  /** Why it is not known whether any request is in here; null when one is (holes apart). */
   readonly doubt: string | null;
 }
 
@@ -32,16 +34,24 @@ const HOST_HEADER = pairs([matching("^host$")], []);
 // Percent-encoding can spell every text.
 const QUERY = pairs([], []);
 
-/** Sets of requests to one host. */
+/**
+ * Sets of requests to one host.
+ *
+ * What a rule of several conditions does not match falls into parts, one for each condition that does not hold. Over many
+ * such rules the parts multiply. So there are two ways: to make them, which gives every cell a shortest request; and, with
+ * `holes`, to note the rule and to look for one part that is not empty when a request is wanted.
+ */
 export class Cells {
   readonly #budget: Budget;
   readonly #hostHeader: readonly Sign[];
+  readonly #holes: boolean;
   #left: number;
 
   /** @param most cells that may be made. */
-  constructor(host: string, budget: Budget, most: number) {
+  constructor(host: string, budget: Budget, most: number, { holes = false } = {}) {
     this.#budget = budget;
     this.#hostHeader = [...signsOf("host"), SEPARATOR, ...signsOf(host)];
+    this.#holes = holes;
     this.#left = most;
   }
 
@@ -54,8 +64,42 @@ export class Cells {
       example: signsOf("/"),
       query: fields,
       headers: fields,
+      holes: [],
       doubt: null,
     };
+  }
+
+  /**
+   * A part of a cell without holes, where there is one: the cell itself, when it has none.
+   *
+   * @throws OutOfBounds when none was found in bounds.
+   */
+  whole(cell: Cell): Cell | null {
+    const [hole, ...holes] = cell.holes;
+    if (hole === undefined) return cell;
+    let doubtful: Cell | null = null;
+    for (const part of this.#outside({ ...cell, holes }, hole)) {
+      this.#spend(1);
+      const found = this.whole(part);
+      if (found !== null && found.doubt === null) return found;
+      doubtful ??= found;
+    }
+    return doubtful;
+  }
+
+  /** What of a cell a rule does not match, once for each condition: the parts overlap. Those without a field come first. */
+  #outside(cell: Cell, { methods, path, query, headers }: Rule): Cell[] {
+    return [
+      ...headers.map((condition) => this.without(cell, "headers", condition)),
+      ...query.map((condition) => this.without(cell, "query", condition)),
+      methods && withoutMethods(cell, methods),
+      ...path.map((language) => this.#withoutPath(cell, language)),
+    ].filter((part) => part !== null);
+  }
+
+  #spend(cells: number): void {
+    this.#left -= cells;
+    if (this.#left < 0) throw new OutOfBounds("the rules of this host divide its requests into too many parts");
   }
 
   /** Cuts a cell in two: what a rule matches, and the rest. */
@@ -64,6 +108,14 @@ export class Cells {
     if (!mayMatch(cell, rule)) return untouched;
     const matched = this.#matched(cell, rule);
     if (matched === null) return untouched;
+    if (this.#holes) {
+      this.#spend(1);
+      const parts = this.#outside(cell, rule);
+      const conditions = rule.path.length + rule.query.length + rule.headers.length + (rule.methods ? 1 : 0);
+      // Of one condition there is one part: no need to look for it later.
+      if (conditions < 2 || parts.length === 0) return { matched, rest: parts };
+      return { matched, rest: [{ ...cell, holes: [...cell.holes, rule] }] };
+    }
     const rest: (Cell | null)[] = [];
     let at: Cell | null = cell;
     const divide = (outside: (cell: Cell) => Cell | null, inside: (cell: Cell) => Cell | null) => {
@@ -93,8 +145,7 @@ export class Cells {
       }
     }
     const made = rest.filter((part) => part !== null);
-    this.#left -= made.length + 1;
-    if (this.#left < 0) throw new OutOfBounds("the rules of this host divide its requests into too many parts");
+    this.#spend(made.length + 1);
     return { matched, rest: made };
   }
 

@@ -118,6 +118,35 @@ describe("policies of agents", () => {
   });
 });
 
+describe("many rules of two conditions each", () => {
+  const rule = (i: number, more: object = {}) => ({
+    match: {
+      headers: ["x-tenant", "x-role"].map((name) => ({ key: { exact: name }, value: { exact: `${name[2]}${i}` } })),
+      ...more,
+    },
+    ...pass,
+  });
+  const rules = Array.from({ length: 40 }, (_, i) => rule(i));
+  const policy = (all: readonly object[]) => raw({ allow: { [HOST]: [...all, refuse] } } as NetworkPolicy);
+
+  test("in another order are the same", () => {
+    expect(compare(policy(rules), policy(rules.toReversed())).verdict).toBe("equivalent");
+  });
+
+  test("one more is wider, and shown", () => {
+    const { verdict, changes } = compare(policy(rules), policy([...rules, rule(40)]));
+    expect(verdict).toBe("wider");
+    expect(changes).toMatchObject([
+      { witness: { url: `https://${HOST}/`, headers: { "x-tenant": "t40", "x-role": "r40" } } },
+    ]);
+  });
+
+  test("one that gets a path is narrower", () => {
+    const narrowed = rules.with(5, rule(5, { path: { startsWith: "/v1" } }));
+    expect(compare(policy(rules), policy(narrowed)).verdict).toBe("narrower");
+  });
+});
+
 describe("a command tool that gets the network of the sandbox", () => {
   const policy = (network: "none" | "sandbox") =>
     compile(

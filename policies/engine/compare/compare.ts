@@ -25,7 +25,12 @@ export interface Bounds {
   readonly states?: number;
   /** Steps of all searches together. @default 50_000_000 */
   readonly steps?: number;
-  /** Parts into which the requests to one host are divided, for one principal. @default 50_000 */
+  /**
+   * Parts into which the requests to one host are divided, for one principal, as long as every part is looked at: then
+   * each witness is a shortest one. @default 20_000
+   */
+  readonly divided?: number;
+  /** Parts that are looked at beyond that, in search of some witness for each change. @default 50_000 */
   readonly parts?: number;
 }
 
@@ -36,7 +41,7 @@ export interface Bounds {
  */
 export function compare(before: Side, after: Side, bounds: Bounds = {}): Comparison {
   const budget = new Budget(bounds.states ?? 20_000, bounds.steps ?? 50_000_000);
-  const found = matchesOf(before, after).map((match) => new Found(match, budget, bounds.parts ?? 50_000));
+  const found = matchesOf(before, after).map((match) => new Found(match, budget, bounds));
   return comparisonOf(
     found.flatMap((one) => one.changes()),
     found.flatMap((one) => [...one.assumed]),
@@ -68,17 +73,17 @@ interface Candidate {
 class Found {
   readonly #match: Match;
   readonly #budget: Budget;
-  readonly #parts: number;
+  readonly #parts: readonly [divided: number, withHoles: number];
   /** Readings by which hosts were taken to be unchanged that others would change. Filled by {@link changes}. */
   readonly assumed = new Set<string>();
   readonly #online: ReadonlyMap<string, "before" | "after">;
   /** The one with the shortest witness, by what makes it a change of its own. */
   readonly #candidates = new Map<string, Candidate>();
 
-  constructor(match: Match, budget: Budget, parts: number) {
+  constructor(match: Match, budget: Budget, { divided = 20_000, parts = 50_000 }: Bounds) {
     this.#match = match;
     this.#budget = budget;
-    this.#parts = parts;
+    this.#parts = [divided, parts];
     this.#online = onlineOnOneSide(match);
   }
 
@@ -180,13 +185,17 @@ class Found {
     now: readonly Rule[],
     without: { readonly old: readonly Rule[]; readonly now: readonly Rule[] } | null,
   ): void {
-    const cells = new Cells(host.host, this.#budget, this.#parts);
-    for (const difference of differences(old, now, cells)) {
+    const [divided, parts] = this.#parts;
+    const ways = [
+      new Cells(host.host, this.#budget, divided),
+      new Cells(host.host, this.#budget, parts, { holes: true }),
+    ];
+    for (const difference of differences(old, now, ways)) {
       if ("reason" in difference) {
         this.#addUndecided(host, principal, difference, deciding(old), deciding(now));
         continue;
       }
-      const { before, after, cell } = difference;
+      const { before, after, cell, cells } = difference;
       try {
         if (without === null) this.#weigh(host, principal, cells, cell, before.effect, after.effect, null);
         else if (!same(before.effect, after.effect)) {
@@ -228,7 +237,9 @@ class Found {
       if (part === null) continue;
       const order = (a: Effect, b: Effect) => atMost(a, b, { carried, wildcard: !host.exact });
       const direction = directionOf(old, now, bare, order);
-      if (direction.gains || direction.loses) this.#add(host, principal, part, old, now, direction);
+      if (!direction.gains && !direction.loses) continue;
+      const whole = cells.whole(part);
+      if (whole !== null) this.#add(host, principal, whole, old, now, direction);
     }
   }
 

@@ -8,7 +8,10 @@ import { OutOfBounds } from "./words.ts";
 export interface Difference {
   readonly before: Rule;
   readonly after: Rule;
+  /** May have holes. */
   readonly cell: Cell;
+  /** What made the cell. */
+  readonly cells: Cells;
 }
 
 /** A rule of one list only, of which it was not found out what the other list does with its requests. */
@@ -23,8 +26,14 @@ export interface Unknown {
  *
  * A request that matches no rule of one list alone is decided, in both, by the first that it matches of the rules that
  * the lists share in order. So only what the others decide is looked at.
+ *
+ * @param ways to divide requests, each tried where the one before is out of bounds.
  */
-export function differences(before: readonly Rule[], after: readonly Rule[], cells: Cells): (Difference | Unknown)[] {
+export function differences(
+  before: readonly Rule[],
+  after: readonly Rule[],
+  ways: readonly Cells[],
+): (Difference | Unknown)[] {
   const { inA, inB } = unaligned(
     before.map(({ id }) => id),
     after.map(({ id }) => id),
@@ -33,14 +42,14 @@ export function differences(before: readonly Rule[], after: readonly Rule[], cel
   const found: (Difference | Unknown)[] = [];
   for (const i of inB) {
     found.push(
-      ...decided(after, i, before, cells, null, (rule, other, cell) => ({ before: other, after: rule, cell })),
+      ...decided(after, i, before, ways, null, (rule, other, cell) => ({ before: other, after: rule, ...cell })),
     );
   }
   // Where both sides decide by a rule of their own, the loop above has seen it.
   const onlyAfter = new Set(inB);
   for (const i of onlyBefore) {
     found.push(
-      ...decided(before, i, after, cells, onlyAfter, (rule, other, cell) => ({ before: rule, after: other, cell })),
+      ...decided(before, i, after, ways, onlyAfter, (rule, other, cell) => ({ before: rule, after: other, ...cell })),
     );
   }
   return found;
@@ -71,12 +80,12 @@ function decided(
   rules: readonly Rule[],
   index: number,
   others: readonly Rule[],
-  cells: Cells,
+  [cells, ...ways]: readonly Cells[],
   skip: ReadonlySet<number> | null,
-  differenceOf: (rule: Rule, other: Rule, cell: Cell) => Difference,
+  differenceOf: (rule: Rule, other: Rule, cell: Pick<Difference, "cell" | "cells">) => Difference,
 ): (Difference | Unknown)[] {
   const rule = rules[index];
-  if (rule === undefined) return [];
+  if (rule === undefined || cells === undefined) return [];
   try {
     const { matched } = cells.cut(cells.all(), rule);
     let open: readonly Cell[] = matched ? [matched] : [];
@@ -87,9 +96,10 @@ function decided(
     return open
       .flatMap((cell) => partition(cell, others, cells))
       .filter((part) => !skip?.has(part.index))
-      .map((part) => differenceOf(rule, part.rule, part.cell));
+      .map((part) => differenceOf(rule, part.rule, { cell: part.cell, cells }));
   } catch (error) {
     if (!(error instanceof OutOfBounds)) throw error;
+    if (ways.length > 0) return decided(rules, index, others, ways, skip, differenceOf);
     const after = skip === null;
     return [{ before: after ? null : rule, after: after ? rule : null, reason: error.message }];
   }

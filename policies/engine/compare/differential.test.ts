@@ -8,7 +8,7 @@ import type { NetworkPolicy, NetworkPolicyMatcher, NetworkPolicyRule } from "../
 import type { PolicyInput } from "../policy.ts";
 import { TICKET_HEADER } from "../ticket.ts";
 import { compare } from "./compare.ts";
-import type { Verdict } from "./comparison.ts";
+import type { Comparison, Verdict } from "./comparison.ts";
 import type { Ground } from "./ground.ts";
 import { matchesOf, type Side } from "./sides.ts";
 
@@ -249,6 +249,14 @@ test("what compare says of two policies is what evaluate does with requests", { 
         expect(gains ? (loses ? "incomparable" : "wider") : loses ? "narrower" : "equivalent").toBe(verdict);
       }
       expect(compare(side(after), side(before)).verdict).toBe(SWAPPED[verdict]);
+
+      // The same where requests are not divided into all their parts: other witnesses, but of the same changes.
+      const searched = compare(side(before), side(after), { divided: 0 });
+      const kinds = ({ verdict, changes }: Comparison) => [
+        verdict,
+        changes.map(({ witness, before, after, assumes, ...kind }) => kind),
+      ];
+      expect(kinds(searched)).toEqual(kinds(comparison));
     }),
     { numRuns: RUNS },
   );
