@@ -35,8 +35,8 @@ export async function remoteObjects(endpoints: LocalEndpoints): Promise<RemoteOb
   const bearer = { authorization: `Bearer ${vercelToken}` };
   const atVercel = (path: string, key: string) =>
     list(`${vercelApiUrl}/${path}?teamId=${vercelTeamId}&limit=100`, bearer, key);
-  const atSandbox = (path: string, key: string) =>
-    list(`${sandboxApiUrl}/v2/${path}?teamId=${vercelTeamId}&limit=50`, bearer, key);
+  const atSandbox = (project: string, path: string, key: string) =>
+    list(`${sandboxApiUrl}/v2/${path}?teamId=${vercelTeamId}&project=${project}&limit=50`, bearer, key);
 
   const projects = (await atVercel("v9/projects", "projects")).filter(({ id }) => id !== vercelProjectId);
   const variables = await Promise.all(
@@ -44,6 +44,9 @@ export async function remoteObjects(endpoints: LocalEndpoints): Promise<RemoteOb
       (await atVercel(`v8/projects/${id}/env`, "envs")).map(({ key }) => `${name}/${key}`),
     ),
   );
+  const ids = [vercelProjectId, ...projects.map(({ id }) => id ?? "")];
+  const ofSandboxes = async (path: string, key: string) =>
+    (await Promise.all(ids.map((id) => atSandbox(id, path, key)))).flat();
   const sorted = (items: Item[], property: string) => items.map((item) => item[property] ?? "").sort();
   return {
     environments: sorted(await atAnthropic("environments"), "name"),
@@ -51,7 +54,7 @@ export async function remoteObjects(endpoints: LocalEndpoints): Promise<RemoteOb
     projects: sorted(projects, "name"),
     variables: variables.flat().sort(),
     deployments: sorted(await atVercel("v6/deployments", "deployments"), "uid"),
-    snapshots: sorted(await atSandbox("sandboxes/snapshots", "snapshots"), "id"),
-    sandboxes: sorted(await atSandbox("sandboxes", "sandboxes"), "name"),
+    snapshots: sorted(await ofSandboxes("sandboxes/snapshots", "snapshots"), "id"),
+    sandboxes: sorted(await ofSandboxes("sandboxes", "sandboxes"), "name"),
   };
 }
