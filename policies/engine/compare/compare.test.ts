@@ -118,6 +118,14 @@ describe("policies of agents", () => {
   });
 });
 
+test("a key that is no host name does not stand in the way of conditions on Host", () => {
+  const internal = { headers: [{ key: { exact: "host" }, value: { regex: "[.]internal$" } }] };
+  const policy = (...rules: object[]) =>
+    raw({ allow: { "*": rules, "a(b.example": [], "c[.internal": [refuse] } } as NetworkPolicy);
+  const open = { transform: [] };
+  expect(compare(policy(open), policy({ match: internal, ...refuse }, open)).verdict).toBe("narrower");
+});
+
 describe("many rules of two conditions each", () => {
   const rule = (i: number, more: object = {}) => ({
     match: {

@@ -8,16 +8,16 @@ import { evaluate, type Outcome, type WireRequest } from "../evaluate.ts";
 import type { Lock } from "../lock.ts";
 import { TICKET_HEADER } from "../ticket.ts";
 import { addressChanges } from "./addresses.ts";
-import { matching, type Sign } from "./automaton.ts";
 import { type Cell, Cells } from "./cell.ts";
 import { type Change, type Comparison, comparisonOf } from "./comparison.ts";
 import { differences, partition, type Unknown } from "./differences.ts";
+import { divideHosts } from "./divide-hosts.ts";
 import { type AuthHeader, atMost, decidingHeaders, type Effect, outcomeOf } from "./effect.ts";
 import { type Ground, headerNamed, type Rule } from "./ground.ts";
-import { type HostClass, hostClasses, patternRegex } from "./hosts.ts";
+import { type HostClass, hostClasses } from "./hosts.ts";
 import { type Match, matchesOf, type Side } from "./sides.ts";
 import { requestIn, witnessOf } from "./witness.ts";
-import { Budget, OutOfBounds, shortestWord, type Words } from "./words.ts";
+import { Budget, OutOfBounds } from "./words.ts";
 
 /** How much a comparison may look at before it says `undecided`. The same input always ends the same way. */
 export interface Bounds {
@@ -132,41 +132,19 @@ class Found {
     }
   }
 
-  /**
-   * A class whose hosts a condition on the header `Host` tells apart, as one class for each of the answers that the
-   * conditions give together, with an example host of its own.
-   */
-  #dividedByHost(host: HostClass): HostClass[] {
+  /** The class, or the classes into which conditions on the header `Host` divide it. */
+  #dividedByHost(host: HostClass): readonly HostClass[] {
+    // One host has one name.
+    if (host.pattern === host.host) return [host];
     const { before, after } = this.#match;
     const [old, now] = [before.rulesAt(host.host), after.rulesAt(host.host)];
     const conditions = new Set(
       [...old, ...now].flatMap(({ headers }) => headers.flatMap(({ hostValues }) => hostValues ?? [])),
     );
-    if (conditions.size === 0 || host.pattern === host.host) return [host];
-    // The hosts of a class are those that match its keys, and no other one.
-    const others = [...new Set([...before.patterns, ...after.patterns])].filter(
-      (key) => !host.keys.includes(key) && mayMeet(key, host.pattern),
-    );
-    const named = [...before.namedHosts, ...after.namedHosts].filter((name) => mayMeet(name, host.pattern));
+    if (conditions.size === 0) return [host];
+    const names = [before, after].flatMap(({ patterns, namedHosts }) => [...patterns, ...namedHosts]);
     try {
-      if (others.length + named.length > MOST_OTHER_KEYS) throw new OutOfBounds("too many keys overlap");
-      const without = [...others, ...named].map((key) => matching(patternRegex(key.toLowerCase())));
-      let parts: { words: Words; example: readonly Sign[] | null }[] = [
-        { words: { within: [matching(patternRegex(host.pattern))], without }, example: null },
-      ];
-      for (const condition of conditions) {
-        parts = parts.flatMap(({ words: { within, without } }) =>
-          [
-            { within: [...within, condition], without },
-            { within, without: [...without, condition] },
-          ].flatMap((words) => {
-            const example = shortestWord(words, this.#budget);
-            return example === null ? [] : { words, example };
-          }),
-        );
-        if (parts.length > MOST_HOST_PARTS) throw new OutOfBounds("too many answers");
-      }
-      return parts.map(({ example }) => ({ ...host, host: String.fromCodePoint(...(example ?? [])) }));
+      return divideHosts(host, conditions, new Set(names), this.#budget);
     } catch (error) {
       if (!(error instanceof OutOfBounds)) throw error;
       if (!sameRules(old, now)) {
@@ -380,21 +358,6 @@ function credentialsOf(before: Outcome, after: Outcome, { gains }: Direction): (
   if (gained.length > 0) return gained;
   const lost = had.find((name) => !has.includes(name));
   return [lost ?? has[0] ?? null];
-}
-
-/** Keys beside the ones of a class that are looked at, and answers that conditions on `Host` may give together. */
-const MOST_OTHER_KEYS = 40;
-const MOST_HOST_PARTS = 64;
-
-/** A cheap look: false where a key and a pattern have no host in common. */
-function mayMeet(key: string, pattern: string): boolean {
-  const [a, b] = [key, pattern].map((text) => text.toLowerCase().split(".").reverse()) as [string[], string[]];
-  for (const [i, label] of a.entries()) {
-    const other = b[i];
-    if (other === undefined || label === "*" || other === "*") return true;
-    if (label !== other) return false;
-  }
-  return true;
 }
 
 function sameRules(old: readonly Rule[], now: readonly Rule[]): boolean {

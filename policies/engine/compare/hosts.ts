@@ -91,7 +91,8 @@ export function hostClasses(
 export function patternRegex(pattern: string): string {
   const label = "[a-z0-9_-]+";
   const labels = pattern.split(".").map((text, i) => {
-    if (text !== "*") return text;
+    // A key may hold anything; what no host name has is a character like any other.
+    if (text !== "*") return text.replaceAll(/[^a-z0-9_-]/g, (sign) => `\\x{${sign.codePointAt(0)?.toString(16)}}`);
     return i === 0 ? `${label}(?:[.]${label})*` : label;
   });
   return `^${labels.join("[.]")}$`;
