@@ -28,7 +28,7 @@ test.each([
   [
     "a missing secret",
     { "handrail:crmToken": undefined },
-    `  handrail:crmToken is missing; set it: ${config} set --secret handrail:crmToken <value>`,
+    `  handrail:crmToken is missing; set it: ${config} set --secret handrail:crmToken`,
   ],
   [
     "a missing plain value",
@@ -43,22 +43,22 @@ test.each([
   [
     "an empty secret",
     { "handrail:anthropicApiKey": "" },
-    `  handrail:anthropicApiKey is empty; set it: ${config} set --secret handrail:anthropicApiKey <value>`,
+    `  handrail:anthropicApiKey is empty; set it: ${config} set --secret handrail:anthropicApiKey`,
   ],
   [
     "a secret with a line end, as pasting leaves it",
     { "handrail:vercelToken": "hidden-value\n" },
-    `  handrail:vercelToken has blanks or a line end around it; set it: ${config} set --secret handrail:vercelToken <value>`,
+    `  handrail:vercelToken has blanks or a line end around it; set it: ${config} set --secret handrail:vercelToken`,
   ],
   [
     "a signing secret that was cut off",
     { "handrail:webhookSigningKey": "whsec_hidden" },
-    `  handrail:webhookSigningKey must be the secret that the Console showed: whsec_…; set it: ${config} set --secret handrail:webhookSigningKey <value>`,
+    `  handrail:webhookSigningKey must be the secret that the Console showed: whsec_…; set it: ${config} set --secret handrail:webhookSigningKey`,
   ],
   [
     "an environment key that was cut off",
     { "handrail:environmentKey": "hidden" },
-    `  handrail:environmentKey is too short for what the Console showed; set it: ${config} set --secret handrail:environmentKey <value>`,
+    `  handrail:environmentKey is too short for what the Console showed; set it: ${config} set --secret handrail:environmentKey`,
   ],
   [
     "a URL without a scheme",

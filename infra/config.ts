@@ -110,7 +110,8 @@ function describe(issue: z.core.$ZodIssue): string[] {
     );
   }
   const key = String(issue.path[0]);
-  const set = `npm run pulumi -- config set ${SECRETS.includes(key) ? "--secret " : ""}handrail:${key} <value>`;
+  // A secret is typed where it is asked for: on the command line it would stay in the shell's history.
+  const set = `npm run pulumi -- config set ${SECRETS.includes(key) ? `--secret handrail:${key}` : `handrail:${key} <value>`}`;
   const problem = issue.code === "invalid_type" ? "is missing" : issue.message;
   return [`  handrail:${key} ${problem}; set it: ${set}`];
 }

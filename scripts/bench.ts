@@ -1,13 +1,15 @@
 /** `npm run bench -- policy [--json]`: what policies cost as they grow. Ratios count; times are this machine's. */
-import { parseArgs } from "node:util";
 import { growth, type Measured, measurePolicies } from "../policies/bench/policy-bench.ts";
+import { readArguments } from "./main.ts";
 
-const { positionals, values } = parseArgs({
+const usage = "npm run bench -- policy [--json]    compile, bind, evaluate and compare at 10 to 10,000 rules";
+
+const { positionals, values } = readArguments(usage, {
   allowPositionals: true,
   options: { json: { type: "boolean", default: false } },
 });
 if (positionals[0] !== "policy") {
-  console.error("npm run bench -- policy [--json]    compile, bind, evaluate and compare at 10 to 10,000 rules");
+  console.error(usage);
   process.exitCode = 2;
 } else {
   const measured = measurePolicies([10, 100, 1000, 10_000], 5, () => performance.now());

@@ -50,6 +50,8 @@ for (const { name, command, count } of checks) {
   const result = count?.(code) ?? { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1 };
   counts.push(result);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  if (name === "format and lint" && code !== 0)
+    process.stdout.write("Formats, and mends what can be: npm run format\n");
   const mark = result.failed === 0 ? pc.green("passed") : pc.red("failed");
   lines.push(`  ${name.padEnd(18)}${mark}  ${pc.dim(`${seconds} s`)}`);
   process.stdout.write("\n");

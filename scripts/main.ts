@@ -14,7 +14,9 @@ export function readArguments<const T extends ParseArgsConfig>(usage: string, co
   try {
     return parseArgs(config);
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${usage}\n`);
+    // Node goes on with what to do about arguments that begin with a dash, which is not what happened.
+    const [message] = (error as Error).message.split(". To specify");
+    process.stderr.write(`${message}\n\n${usage}\n`);
     process.exit(code);
   }
 }

@@ -1,6 +1,6 @@
 /** `npm run policy -- lock | check | lint | explain … | compare … | review | accept …`: see `usage`. */
 
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import pc from "picocolors";
 import { checkPolicies } from "../policies/engine/check-policies.ts";
 import { compare } from "../policies/engine/compare/compare.ts";
@@ -44,7 +44,8 @@ const folder = join(import.meta.dirname, "..", "policies");
 
 async function lock(): Promise<number> {
   for (const policy of await loadPolicies(folder)) {
-    console.log(`${policy.lockFile}: ${(await writeLock(policy)) ? "written" : "current"}`);
+    const name = relative(join(folder, ".."), policy.lockFile);
+    console.log(`${name}: ${(await writeLock(policy)) ? "written" : "current"}`);
   }
   return 0;
 }
@@ -151,8 +152,12 @@ const verbs: Record<string, () => Promise<number>> = {
   explain: explainRequest,
   compare: comparePolicies,
 };
-const verb = verbs[positionals[0] ?? ""];
-if (verb === undefined) {
-  console.error(usage);
+const [name = "", ...operands] = positionals;
+const verb = verbs[name];
+const takesOperands = ["lint", "explain", "compare"].includes(name);
+if (verb === undefined || (operands.length > 0 && !takesOperands)) {
+  const unknown = name === "" ? "" : `There is no verb ${JSON.stringify(name)}.\n\n`;
+  const more = `${name} takes options only, not ${JSON.stringify(operands[0])}.\n\n`;
+  console.error(`${verb === undefined ? unknown : more}${usage}`);
   process.exitCode = 1;
 } else await main(verb);

@@ -23,8 +23,21 @@ const env = pulumiEnvironment();
 const stack = stackName(args) ?? env.PULUMI_STACK;
 const command = args.find((arg) => !arg.startsWith("-")) ?? "";
 const cloudRuns = env.VERCEL_API_TOKEN !== undefined;
+/** What a user of a real account would do first, in a shell where the backend was forgotten. */
+const isForReal =
+  (args.includes("init") && command === "stack" && stack !== "local") ||
+  (command === "config" &&
+    args.includes("set") &&
+    args.some((arg) => /^handrail:(vercelTeamId|vercelToken|anthropicApiKey)\b/.test(arg)));
 const say = (line: string) => process.stderr.write(`${pc.dim(line)}\n`);
 
+if (local && isForReal) {
+  process.stderr.write(
+    "No backend is named, so this would go to the local cloud, whose stack is `local` and sets these itself.\n" +
+      "For a real account: export PULUMI_BACKEND_URL=… (with PULUMI_CONFIG_PASSPHRASE) or PULUMI_ACCESS_TOKEN=…, then again.\n",
+  );
+  process.exit(1);
+}
 if (local) {
   const cloud = cloudRuns ? "local cloud running" : "local cloud not running (npm run local)";
   say(`pulumi: backend .handrail/local/state, stack ${stack}, ${cloud}`);
@@ -36,7 +49,7 @@ if (local) {
     process.exit(1);
   }
 } else {
-  say(`pulumi: backend ${env.PULUMI_BACKEND_URL ?? "Pulumi Cloud"}, PULUMI_HOME ${env.PULUMI_HOME}`);
+  say(`pulumi: backend ${process.env.PULUMI_BACKEND_URL || "Pulumi Cloud"}, PULUMI_HOME ${env.PULUMI_HOME}`);
 }
 
 if (local && stack === "local" && WANTS_STACK.has(command) && !findStack(at.local, at.root, stack)) {

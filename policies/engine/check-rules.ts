@@ -44,7 +44,11 @@ export function checkRules(policy: PolicyInput): PolicyProblem[] {
   }
   policy.tests?.forEach((test, i) => {
     if (!Object.hasOwn(policy.tools, test.as) && !(BUILT_IN_PRINCIPALS as readonly string[]).includes(test.as)) {
-      refuse(["tests", i, "as"], `${JSON.stringify(test.as)} is no tool of this policy`, knownNames(policy.tools));
+      refuse(
+        ["tests", i, "as"],
+        `${JSON.stringify(test.as)} is no tool of this policy`,
+        `${knownNames(policy.tools)}, or ${BUILT_IN_PRINCIPALS.join(", ")}`,
+      );
     } else if (Object.hasOwn(policy.tools, test.as) && policy.tools[test.as]?.kind !== "api") {
       refuse(["tests", i, "as"], `${test.as} has no principal of its own`, "Use sandbox, which its commands send as");
     }

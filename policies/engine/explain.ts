@@ -52,7 +52,9 @@ export interface Explanation {
   /** Whose rule it is; null where it is nobody's. */
   readonly principal: string | null;
   readonly why: string;
-  /** About the principal that was asked for, where the policy does not know it. */
+  /** What the firewall answers, where it answers itself. */
+  readonly says?: string;
+  /** About the principal or the method that was asked for, where it may be misspelt. */
   readonly note?: string;
   /** Rules of the same key that were tried before, each with the first of its conditions that did not hold. */
   readonly passedOver: readonly (ExplainedRule & { readonly why: string })[];
@@ -77,15 +79,20 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
   const policy = "raw" in source ? source.raw : (bound?.networkPolicy ?? "deny-all");
   const ticket = Object.entries(bound?.principals ?? {}).find(([, principal]) => principal === request.as)?.[0];
   if (ticket !== undefined) headers.push([TICKET_HEADER, ticket]);
-  const note = ticket === undefined && request.as !== "sandbox" ? noteOn(request.as, lock, bound) : null;
-  const noted = note === null ? {} : { note };
+  const notes = [
+    ticket === undefined && request.as !== "sandbox" ? noteOn(request.as, lock, bound) : null,
+    USUAL_METHODS.has(request.method)
+      ? null
+      : `methods are compared as they are sent: ${request.method} is not a usual one`,
+  ].filter((note) => note !== null);
+  const noted = notes.length === 0 ? {} : { note: notes.join("; ") };
   const nothing = { domain: null, rule: null, principal: null, passedOver: [], ...noted };
   if (lock?.tools[request.as]?.network === "none") {
     return { outcome: { kind: "denied" }, ...nothing, why: `${request.as} has no network` };
   }
   if (isIP(bare(host)) !== 0) return { ...ofAddress(policy, bare(host)), ...nothing };
   const wire = { method: request.method, host, target: target === "" ? "/" : target, headers };
-  const { outcome, domain, index, principal, why } = evaluate(bound ?? policy, wire);
+  const { outcome, domain, index, principal, rule, why } = evaluate(bound ?? policy, wire);
   if (domain === null) return { outcome, ...nothing, principal, why };
 
   const lockRules = lock?.phases[request.phase][domain] ?? [];
@@ -100,9 +107,12 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
     const others = holder !== null && holder !== "sandbox" && holder !== request.as;
     return { ...explained(i), why: others ? `it is for ${holder} alone` : (mismatch(rule.match, subject) ?? "") };
   });
-  return { outcome, domain, rule: index === null ? null : explained(index), principal, why, passedOver, ...noted };
+  const says = rule?.response?.body?.trim();
+  const decided = { outcome, domain, rule: index === null ? null : explained(index), principal, why };
+  return { ...decided, ...(says && { says }), passedOver, ...noted };
 }
 
+const USUAL_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Host and target of a URL, nothing in them normalised. */
@@ -148,7 +158,7 @@ function noteOn(as: string, lock: Lock | null, bound: BoundPolicy | null): strin
 }
 
 /** An explanation as lines for people, the outcome left out. */
-export function describeExplanation({ rule, why, note, passedOver }: Explanation): string[] {
+export function describeExplanation({ rule, why, says, note, passedOver }: Explanation): string[] {
   const name = ({ index, at, source }: ExplainedRule) => {
     const place = source ? `${source.file}:${source.line}` : null;
     const shown = [at, place].filter((part) => part !== null).join(", ");
@@ -156,6 +166,7 @@ export function describeExplanation({ rule, why, note, passedOver }: Explanation
   };
   return [
     rule === null || rule.at === null ? why : `${name(rule)} of ${rule.domain} is the first that matches`,
+    ...(says === undefined ? [] : says.split("\n").map((line) => `| ${line}`)),
     ...(note === undefined ? [] : [`note: ${note}`]),
     ...passedOver.map((passed) => `${name(passed)}: ${passed.why}`),
   ];

@@ -3,6 +3,7 @@ import { compile } from "./compile.ts";
 import { definePolicy } from "./define.ts";
 import { lint, type ServedAgent } from "./lint.ts";
 import { lintRaw } from "./lint-raw.ts";
+import type { NetworkPolicy } from "./network-policy.ts";
 import type { AllowRule, PolicyInput } from "./policy.ts";
 
 const host = "api.crm.example.com";
@@ -111,11 +112,11 @@ describe("found in a policy", () => {
 
 test("found in a raw policy: keys that are one host, that strangers share, and that the firewall cannot read", () => {
   const allow = {
-    "a.example.com": [],
-    "A.example.com.": [],
-    "*.github.io": [],
-    "*.co.uk": [],
-    "b.example.com:443": [],
+    "a.example.com": [{ transform: [] }],
+    "A.example.com.": [{ transform: [] }],
+    "*.github.io": [{ transform: [] }],
+    "*.co.uk": [{ transform: [] }],
+    "b.example.com:443": [{ transform: [] }],
   };
   expect(lintRaw({ allow }).map(({ code, place }) => `${code} ${place}`)).toEqual([
     'same-host allow["A.example.com."]',
@@ -123,6 +124,43 @@ test("found in a raw policy: keys that are one host, that strangers share, and t
     'unreadable-host allow["*.co.uk"]',
     'unreadable-host allow["b.example.com:443"]',
   ]);
-  expect(lintRaw({ allow: ["a.example.com", "A.example.com"] })[0]?.place).toBe("allow[1]");
+  const twin = lintRaw({ allow: ["a.example.com", "A.example.com"] }).find(({ code }) => code === "same-host");
+  expect(twin?.place).toBe("allow[1]");
   expect(lintRaw("deny-all")).toEqual([]);
+});
+
+describe("found in a raw policy", () => {
+  const credential = { transform: [{ headers: { Authorization: "Bearer x", Host: "a.example.com" } }] };
+  const refuse = { response: { statusCode: 403 } };
+  const at = (key: string, ...rules: object[]) => ({ allow: { [key]: rules } }) as NetworkPolicy;
+  const path = (match: object) => ({ match: { path: match }, ...credential });
+  test.each<[string, NetworkPolicy, string[]]>([
+    ["everything allowed", "allow-all", ["everything-allowed networkPolicy"]],
+    ["every host", at("*", refuse), ['every-host allow["*"]']],
+    ["a host without rules", at("a.example.com"), ['opaque-host allow["a.example.com"]']],
+    [
+      "a credential below a wildcard",
+      at("*.example.com", credential, refuse),
+      ['wildcard-credential allow["*.example.com"][0]'],
+    ],
+    [
+      "a credential wherever a path matches",
+      at("a.example.com", path({ regex: "/v1/customers/[^/]+" }), refuse),
+      ['unanchored-path allow["a.example.com"][0]'],
+    ],
+    [
+      "a credential below a prefix of the path",
+      at("a.example.com", path({ startsWith: "/v1/" }), refuse),
+      ['path-prefix allow["a.example.com"][0]'],
+    ],
+    [
+      "no rule for the rest",
+      at("a.example.com", path({ regex: "^/v1$" })),
+      ['unmatched-passes allow["a.example.com"]'],
+    ],
+    ["addresses", { subnets: { allow: ["10.0.0.0/8"] } }, ["past-rules subnets.allow"]],
+    ["nothing that is odd", at("a.example.com", path({ regex: "^/v1$" }), refuse), []],
+  ])("%s", (_, policy, expected) =>
+    expect(lintRaw(policy).map(({ code, place }) => `${code} ${place}`)).toEqual(expected),
+  );
 });

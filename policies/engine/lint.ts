@@ -13,19 +13,27 @@ import { coveredBy } from "./redundant.ts";
 export interface Finding {
   /** What kind it is, for machines. */
   readonly code:
+    | "every-host"
+    | "everything-allowed"
     | "hosting-platform"
     | "missing-tool"
     | "model-parameter"
+    | "opaque-host"
     | "other-tool"
+    | "past-rules"
+    | "path-prefix"
     | "redundant"
     | "same-host"
     | "shadowed"
     | "shared-host"
+    | "unanchored-path"
     | "unlisted-tool"
+    | "unmatched-passes"
     | "unreadable-host"
     | "unsafe"
     | "unused-credential"
-    | "unused-variable";
+    | "unused-variable"
+    | "wildcard-credential";
   /** `error` fails `policy check`; `warning` is shown by it; `note` is shown by `policy lint` alone. */
   readonly level: "error" | "warning" | "note";
   /** Place in the policy. */

@@ -1,6 +1,6 @@
 /** Policies and locks as files of a folder: `<agent>.policy.ts` and `<agent>.lock.json`. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { compile } from "./compile.ts";
 import { PolicyError } from "./errors.ts";
@@ -30,9 +30,13 @@ export async function loadPolicy(file: string): Promise<PolicyFile> {
     module = await import(pathToFileURL(file).href);
   } catch (error) {
     if (error instanceof PolicyError) throw error.in(file);
-    const problem = `cannot be loaded: ${error instanceof Error ? error.message : String(error)}`;
-    const fix = "Run it by itself to see where it ends: node <file>";
-    throw new PolicyError([{ place: "module", problem, fix }], file);
+    const { message, stack = "" } = error instanceof Error ? error : new Error(String(error));
+    const line = /^\d+/.exec(stack.split(`${basename(file)}:`)[1] ?? "")?.[0];
+    const fix = "Correct it; the editor shows the place";
+    throw new PolicyError(
+      [{ place: line === undefined ? "module" : `line ${line}`, problem: `cannot be loaded: ${message}`, fix }],
+      file,
+    );
   }
   const policy = module.default;
   if (policy?.checked !== true) {

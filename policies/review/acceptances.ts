@@ -42,7 +42,7 @@ export type Acceptance = z.infer<typeof acceptance>;
  */
 export function parseAcceptances(text: string | null, name: string): Acceptance[] {
   if (text === null) return [];
-  const fix = "Print an entry with `npm run -s policy -- accept`, and put it under `acceptances`";
+  const fix = 'Write {"acceptances": []}, with the entries in the list that `npm run -s policy -- accept` prints';
   let json: unknown;
   try {
     json = JSON.parse(text);

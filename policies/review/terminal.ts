@@ -34,7 +34,15 @@ export function renderTerminal(review: Review, options: { readonly color: boolea
     lines.push(...passage(policy));
   }
   const words = passageWords(review);
-  if (words !== null) lines.push("", words.startsWith("Stopped") ? paint.red(words) : paint.green(words));
+  const stopped = review.policies.some(({ passage: { kind } }) => kind === "stopped");
+  if (words !== null) lines.push("", stopped ? paint.red(words) : paint.green(words));
+  if (stopped) {
+    const accept = `npm run -s policy -- accept --base ${review.from} --for NAME --reason "why"`;
+    lines.push(
+      "To accept exactly this, commit the entry that this prints, and have it approved:",
+      `  ${visible(accept)}`,
+    );
+  }
   return `${lines.join("\n")}\n`;
 
   function block(change: Change): string[] {

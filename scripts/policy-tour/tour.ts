@@ -63,7 +63,10 @@ async function copyTo(folder: string): Promise<string> {
 function apply(text: string, { title, replace }: Edit): string {
   return replace.reduce((edited, [old, now]) => {
     if (edited.split(old).length === 2) return edited.replace(old, () => now);
-    throw new Error(`the edit "${title}" does not fit support.policy.ts: it must hold this once:\n${old}`);
+    throw new Error(
+      `The tour is written for the example policy as it came, and the edit "${title}" does not fit support.policy.ts any ` +
+        `more, which must hold this once:\n${old}\nTake the tour in a fresh clone, or adapt scripts/policy-tour/edits.ts.`,
+    );
   }, text);
 }
 

@@ -49,7 +49,10 @@ export async function accept(
     newAcceptance({ agent, before, after: after ?? "" }, { ...o, today: today() }),
   );
   if (entries.length === 0) console.error("Nothing has to be accepted.");
-  else console.error(`Add under "acceptances" in ${folder}/${ACCEPTANCES_FILE}, commit it, and have it approved:\n`);
+  else {
+    const file = `${folder}/${ACCEPTANCES_FILE}`;
+    console.error(`Add to the list in ${file}, {"acceptances": [ … ]}, commit it, and have it approved:\n`);
+  }
   for (const entry of entries) console.log(JSON.stringify(entry, null, 2));
   return 0;
 }
