@@ -24,8 +24,9 @@ const stack = stackName(args) ?? env.PULUMI_STACK;
 const command = args.find((arg) => !arg.startsWith("-")) ?? "";
 const cloudRuns = env.VERCEL_API_TOKEN !== undefined;
 /** What a user of a real account would do first, in a shell where the backend was forgotten. */
+const words = args.filter((arg) => !arg.startsWith("-"));
 const isForReal =
-  (args.includes("init") && command === "stack" && stack !== "local") ||
+  (command === "stack" && words[1] === "init" && words[2] !== "local") ||
   (command === "config" &&
     args.includes("set") &&
     args.some((arg) => /^handrail:(vercelTeamId|vercelToken|anthropicApiKey)\b/.test(arg)));
