@@ -170,7 +170,7 @@ describe.each(ways)("an executor kept apart by %s", (way) => {
     expect(limits.replaceAll(/ +/g, " ")).toMatch(
       /^Max core file size 0 0 .*\nMax processes 1024 1024 processes \n1000\n10\n/,
     );
-    expect(await sh("renice -n 0 $$; nice")).toMatch(/10\n\[exit code 0\]$/);
+    expect(await sh("renice -n 0 $$ 2>&1; nice")).toMatch(/10\n\[exit code 0\]$/);
     expect(await sh("prlimit --nproc=4096 true")).toContain("[exit code 1]");
     fake.endTurn();
     await supervisor.exited;
