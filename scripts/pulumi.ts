@@ -21,10 +21,10 @@ const at = places();
 const local = isLocal();
 const env = pulumiEnvironment();
 const stack = stackName(args) ?? env.PULUMI_STACK;
-const command = args.find((arg) => !arg.startsWith("-")) ?? "";
+const words = args.filter((arg) => !arg.startsWith("-"));
+const [command = ""] = words;
 const cloudRuns = env.VERCEL_API_TOKEN !== undefined;
 /** What a user of a real account would do first, in a shell where the backend was forgotten. */
-const words = args.filter((arg) => !arg.startsWith("-"));
 const isForReal =
   (command === "stack" && words[1] === "init" && words[2] !== "local") ||
   (command === "config" &&

@@ -114,7 +114,7 @@ function localEnvironment(at: ReturnType<typeof places>, localDir: string): Reco
  *
  * @returns other backends' URLs as they are, and one that says itself what to do with metadata.
  */
-export function withoutSidecars(url: string): string {
+function withoutSidecars(url: string): string {
   if (!url.startsWith("file:") || /[?&]metadata=/.test(url)) return url;
   return `${url}${url.includes("?") ? "&" : "?"}metadata=skip`;
 }

@@ -19,6 +19,7 @@ export function findStack(localDir: string, cwd: string, stack: string): string 
  */
 export function needsRecovery(localDir: string, cwd: string, stack: string): boolean {
   const locks = join(localDir, "state", ".pulumi", "locks", "organization", projectName(cwd), stack);
+  // Also one that was half written counts. (Sidecars are those of engines that were started by hand.)
   if (existsSync(locks) && readdirSync(locks).some((name) => !name.endsWith(".attrs"))) return true;
   const file = findStack(localDir, cwd, stack);
   if (!file) return false;

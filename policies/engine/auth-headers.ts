@@ -1,7 +1,8 @@
+import { TOKEN } from "./token.ts";
+
 /** Headers by which a guest could bring an identity of its own. A rule refuses those that it does not overwrite. */
 export const AUTH_HEADERS = ["authorization", "cookie", "proxy-authorization", "x-api-key"] as const;
 
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const NEVER_SET = new Set([
   "connection",
   "content-length",

@@ -6,10 +6,12 @@ import { evaluate, type Outcome } from "./evaluate.ts";
 import { bindExample } from "./inline-tests.ts";
 import type { Lock } from "./lock.ts";
 import { matchSubject, mismatch } from "./matcher.ts";
+import { METHODS } from "./methods.ts";
 import type { NetworkPolicy } from "./network-policy.ts";
 import type { Phase, Policy } from "./policy.ts";
 import { isWithin } from "./subnets.ts";
 import { TICKET_HEADER } from "./ticket.ts";
+import { TOKEN } from "./token.ts";
 
 /** What is asked about: a policy or its lock, or a network policy as Vercel takes it. */
 export type ExplainSource =
@@ -67,7 +69,7 @@ export interface Explanation {
  */
 export function explain(source: ExplainSource, request: ExplainRequest): Explanation {
   const { host, target } = partsOf(request.url);
-  if (!METHOD.test(request.method)) throw wrong("method", "is no HTTP method", "Write it as it is sent, e.g. GET");
+  if (!TOKEN.test(request.method)) throw wrong("method", "is no HTTP method", "Write it as it is sent, e.g. GET");
   const headers = request.headers.map((line): [string, string] => {
     const [, name, value] = /^([^\s:]+):\s*(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined) throw wrong("header", "is not name: value", "Write --header 'a: b'");
@@ -81,7 +83,7 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
   if (ticket !== undefined) headers.push([TICKET_HEADER, ticket]);
   const notes = [
     ticket === undefined && request.as !== "sandbox" ? noteOn(request.as, lock, bound) : null,
-    USUAL_METHODS.has(request.method)
+    (METHODS as readonly string[]).includes(request.method)
       ? null
       : `methods are compared as they are sent: ${request.method} is not a usual one`,
   ].filter((note) => note !== null);
@@ -111,9 +113,6 @@ export function explain(source: ExplainSource, request: ExplainRequest): Explana
   const decided = { outcome, domain, rule: index === null ? null : explained(index), principal, why };
   return { ...decided, ...(says && { says }), passedOver, ...noted };
 }
-
-const USUAL_METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
-const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Host and target of a URL, nothing in them normalised. */
 function partsOf(url: string): { host: string; target: string } {

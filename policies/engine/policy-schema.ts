@@ -3,6 +3,7 @@ import { z } from "zod";
 import { METHODS } from "./methods.ts";
 import type { PolicyInput } from "./policy.ts";
 import { isCidr } from "./subnets.ts";
+import { TOKEN } from "./token.ts";
 
 const name = (pattern: RegExp, words: string) => z.string().regex(pattern, words);
 
@@ -33,7 +34,7 @@ const unsafeReason = z.string().regex(/\S+\s+\S+\s+\S+/, "must say in words why 
 
 const expected = z.union([z.literal(true), z.string(), z.array(z.string()).min(1).readonly()]);
 
-const header = name(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "is no header name");
+const header = name(TOKEN, "is no header name");
 const headerValue = name(/^[\x20-\x7e]*$/, "must be one line of printable ASCII");
 const FRAMING = ["connection", "content-length", "transfer-encoding"];
 

@@ -34,18 +34,21 @@ export function modelConversation(events: readonly SessionEvent[]): ModelConvers
       ...(blocks.length > 0 && { content: blocks }),
     });
   };
+  /** Results come first in the message that follows calls. */
+  const closeCalls = () => {
+    for (const id of open) answer(id, [{ type: "text", text: INTERRUPTED }], true);
+  };
   for (const event of events) {
     switch (event.type) {
       case "system.message":
         system.push(textOf(event.content));
         break;
       case "user.message":
-        // Results come first in the message that follows calls.
-        for (const id of open) answer(id, [{ type: "text", text: INTERRUPTED }], true);
+        closeCalls();
         say("user", ...(event.content as Block[]));
         break;
       case "user.define_outcome":
-        for (const id of open) answer(id, [{ type: "text", text: INTERRUPTED }], true);
+        closeCalls();
         say("user", { type: "text", text: `Reach this outcome: ${event.description}` });
         break;
       case "agent.message":

@@ -12,6 +12,7 @@ import type {
   NetworkPolicyRule,
 } from "../network-policy.ts";
 import { TICKET_HEADER } from "../ticket.ts";
+import { TOKEN } from "../token.ts";
 import {
   type Automaton,
   beginningWith,
@@ -146,11 +147,9 @@ function effectOf(
   };
 }
 
-const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-
 /** One rule, or none where no request can match it. */
 function lower({ match }: NetworkPolicyRule, principal: string | null, effect: Effect): Rule[] {
-  const methods = match?.method?.filter((method) => METHOD.test(method)) ?? null;
+  const methods = match?.method?.filter((method) => TOKEN.test(method)) ?? null;
   if (methods?.length === 0) return [];
   const headers = (match?.headers ?? []).filter(
     ({ key }) => principal === null || !key || !("exact" in key) || key.exact !== TICKET_HEADER,
